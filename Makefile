@@ -1,0 +1,64 @@
+# Everything runs in .venv, which `make setup` creates. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo test lint format docs clean
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.setup-done
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+EXTRAS := sim,orders
+# Every dependency group that pyproject.toml defines (tests, linters, venues' own SDKs).
+DEP_GROUPS = $(shell sed -n '/^\[dependency-groups\]/,/^\[tool/s/^\([a-z]*\) = \[.*/--group \1/p' pyproject.toml)
+WORKERS ?= 2
+ARGS ?=
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+
+tools:
+	@missing=""; \
+	[ -n "$(PYTHON)" ] || missing="$$missing python3.11-or-newer"; \
+	for tool in g++ make perl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "Missing:$$missing." >&2; \
+	  echo "Install them first; on Debian or Ubuntu: sudo apt install g++ make perl python3 python3-venv" >&2; \
+	  exit 1; \
+	fi
+
+$(STAMP): pyproject.toml | tools
+	@echo "Preparing $(VENV) (about 1 GB from PyPI; a minute or two) ..." >&2
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo "Python cannot create a virtual environment; on Debian or Ubuntu: sudo apt install python3-venv" >&2; \
+	  exit 1; }
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=77'
+	@$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[$(EXTRAS)]' $(DEP_GROUPS)
+	@touch $@
+
+setup: $(STAMP) ## Create .venv and install everything (quick when done)
+
+demo: setup ## Sign sample orders on the simulated board; ARGS="--device soft:" for software
+	@$(BIN)/intaglio demo $(ARGS)
+
+test: lint ## Lint, types and every test not marked slow
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n $(WORKERS) -m 'not slow' $(ARGS)
+
+lint: setup ## ruff and mypy, the latter on the package as it is installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@rm -rf build
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/installed .
+	@MYPYPATH=build/installed $(BIN)/mypy -p intaglio
+
+format: setup ## Rewrite the sources in the house format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: setup ## Refresh the generated tables in README.md
+	@$(BIN)/python -m intaglio.wiredoc README.md
+
+clean: ## Remove .venv and everything built in this folder
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find host hdl sim tests -name __pycache__ -type d -prune -exec rm -rf {} +
