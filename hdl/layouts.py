@@ -2,9 +2,9 @@
 
 A record becomes a ``data.StructLayout`` whose bit ``8*i + b`` is bit ``b`` of byte ``i`` on the
 wire, so its first byte stands in bits 7..0: integers are little-endian as they are, and a ``bytes``
-field is an unsigned of ``8*size`` bits with byte 0 of the string in bits 7..0. Codes become Amaranth
-enums as wide as their wire field (8 bits) with the same members and values; a field of a record
-keeps its plain integer shape, since what arrives need not be a known code.
+field is an unsigned of ``8*size`` bits with byte 0 of the string in bits 7..0. Codes become enums
+of Amaranth as wide as their wire field (8 bits) with the same members and values; fields of records
+keep their plain integer shape, since what arrives need not be a known code.
 """
 
 from __future__ import annotations
