@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import wire
+from intaglio import wire
 
 BEGIN = "<!-- wire tables: begin (make docs) -->"
 END = "<!-- wire tables: end -->"
@@ -106,7 +106,7 @@ def render() -> str:
 
 
 def refreshed(text: str) -> str:
-    """``text`` with the part between the fences rendered anew. Raises ``ValueError`` without them."""
+    """``text`` with the fenced part rendered anew. Raises ``ValueError`` without the fences."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"expected the fences {BEGIN!r} and {END!r} once each")
     head, rest = text.split(BEGIN)
