@@ -1,0 +1,99 @@
+"""Programs of the engine and the ROMs they make together."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from intaglio.params import ED25519, SECP256K1, Weierstrass
+
+from ..assembler import Assembler, ConstantPool
+from ..comb import Comb, edwards_table, weierstrass_table
+from ..isa import Curve, Instruction
+from . import ecdsa, ed25519
+
+
+class Program(enum.IntEnum):
+    """What a job can ask of the engine."""
+
+    ED25519_SCALAR_A = 0
+    ED25519_SCALAR_R = 1
+    ED25519_POINT = 2
+    ED25519_FINISH = 3
+    ECDSA_SCALAR_D = 4
+    ECDSA_SCALAR_K = 5
+    ECDSA_POINT = 6
+    ECDSA_FINISH = 7
+
+
+@dataclass(frozen=True)
+class Image:
+    """Everything the engine is loaded with: programs, constants, tables.
+
+    ``window`` is the comb's digit width (2..8). ``curve`` is secp256k1; tests pass another curve
+    y^2 = x^3 + b whose 3b is a sixth power times secp256k1's, or a subgroup of it.
+    """
+
+    window: int
+    curve: Weierstrass = SECP256K1
+    programs: dict[Program, list[Instruction]] = field(init=False)
+    constants: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        pool = ConstantPool()
+        programs = {program: self._assemble(program, pool) for program in Program}
+        object.__setattr__(self, "programs", programs)
+        object.__setattr__(self, "constants", pool.words)
+
+    @property
+    def combs(self) -> dict[Curve, Comb]:
+        """Comb of each curve."""
+        return {
+            Curve.ED25519: Comb(ED25519.order, self.window),
+            Curve.SECP256K1: Comb(self.curve.order, self.window),
+        }
+
+    @property
+    def tables(self) -> dict[Curve, list[tuple[int, int, int]]]:
+        """Comb table of each curve: three fields an entry."""
+        return {
+            Curve.ED25519: edwards_table(ED25519, self.window),
+            Curve.SECP256K1: weierstrass_table(self.curve, self.window),
+        }
+
+    @property
+    def entry_points(self) -> dict[Program, int]:
+        """Address of each program's first instruction in :attr:`rom`."""
+        addresses, address = {}, 0
+        for program, instructions in self.programs.items():
+            addresses[program] = address
+            address += len(instructions)
+        return addresses
+
+    @property
+    def rom(self) -> list[int]:
+        """Instruction words of all programs."""
+        return [i.encode() for instructions in self.programs.values() for i in instructions]
+
+    def _assemble(self, program: Program, pool: ConstantPool) -> list[Instruction]:
+        of_ed25519 = program.name.startswith("ED25519")
+        curve = Curve.ED25519 if of_ed25519 else Curve.SECP256K1
+        asm, comb = Assembler(curve, pool), self.combs[curve]
+        match program:
+            case Program.ED25519_SCALAR_A:
+                ed25519.scalar_a(asm, comb)
+            case Program.ED25519_SCALAR_R:
+                ed25519.scalar_r(asm, comb)
+            case Program.ED25519_POINT:
+                ed25519.point(asm, comb)
+            case Program.ED25519_FINISH:
+                ed25519.finish(asm)
+            case Program.ECDSA_SCALAR_D:
+                ecdsa.scalar_d(asm, self.curve, comb)
+            case Program.ECDSA_SCALAR_K:
+                ecdsa.scalar_k(asm, self.curve, comb)
+            case Program.ECDSA_POINT:
+                ecdsa.point(asm, self.curve, comb)
+            case Program.ECDSA_FINISH:
+                ecdsa.finish(asm, self.curve)
+        return asm.instructions()

@@ -1,0 +1,147 @@
+"""ECDSA over a curve y^2 = x^3 + b (SEC 1, section 4.1.3) as engine programs.
+
+Inbox 0 holds z, the digest read big-endian; inbox 1 the nonce k in [1, n - 1] (on loading a key,
+inbox 0 holds d). Outbox 0..3 receive x, y of the point, r and the low s. Key word 1 is ``dR mod n``,
+key word 3 is d as it was loaded.
+"""
+
+from __future__ import annotations
+
+from intaglio.params import Weierstrass
+
+from ..assembler import ONE, Assembler, Const, Inbox, Key, Operand, Outbox, Value
+from ..comb import Comb, isomorphism
+from ..isa import A, Addend, B, Check, Dest, Out
+from .ed25519 import check_digits, recode
+from .scalars import Order, R
+
+KEY_D, KEY_RAW = 1, 3
+OUT_X, OUT_Y, OUT_R, OUT_S = 0, 1, 2, 3
+
+
+def scalar_d(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
+    """Key word and comb digits of the secret d; fault unless 0 < d < n."""
+    order = Order(asm, curve.order)
+    reduced = order.reduce_once(Inbox(0), check=Check.NONZERO)
+    order.check_equal(Inbox(0), reduced)
+    order.mul(Inbox(0), Const(R * R % curve.order), canonical=True, dest=Dest.KEY, index=KEY_D)
+    recode(order, comb, Inbox(0))
+
+
+def scalar_k(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
+    """Comb digits of the nonce k."""
+    recode(Order(asm, curve.order), comb, Inbox(1))
+
+
+def invert(asm: Assembler, z: Value) -> Value:
+    """z^(p - 2) for p = 2^256 - 2^32 - 977: 255 squarings, 15 products."""
+    runs = {1: z}
+
+    def extend(length: int, by: int) -> None:
+        runs[length + by] = asm.mul(asm.square_times(runs[length], by), runs[by])
+
+    for length, by in ((1, 1), (2, 1), (3, 3), (6, 3), (9, 2), (11, 11), (22, 22)):
+        extend(length, by)
+    for length, by in ((44, 44), (88, 88), (176, 44), (220, 3)):
+        extend(length, by)
+    t = asm.mul(asm.square_times(runs[223], 23), runs[22])
+    t = asm.mul(asm.square_times(t, 5), z)
+    t = asm.mul(asm.square_times(t, 3), runs[2])
+    return asm.mul(asm.square_times(t, 2), z)
+
+
+def point(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
+    """x and y of the digits' point, on the curve, to outbox 0 and 1; ``odd`` flag from y."""
+    x, y, z = comb_sum(asm, comb)
+    v = isomorphism(curve)
+    inverse = invert(asm, z)
+    x_factor = asm.mul(inverse, Const(pow(v, -2, curve.p)))
+    y_factor = asm.mul(inverse, Const(pow(v, -3, curve.p)))
+    x = asm.mul(x, x_factor, "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
+    y = asm.op(
+        "y",
+        p0=y,
+        p2=y_factor,
+        canonical=True,
+        dest=Dest.OUTBOX,
+        index=OUT_Y,
+        check=Check.PARITY,
+    )
+    yy = asm.mul(y, y, p3=Const(curve.b), addend=Addend.MINUS_P3)
+    xx = asm.mul(x, x)
+    # x^3 - (y^2 - b) = 0
+    asm.mul(x, xx, p3=yy, addend=Addend.MINUS_P3, canonical=True, check=Check.ZERO)
+    check_digits(asm)
+
+
+def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
+    """(X, Y, Z) of sum d_i 2^(w i) G on the curve with 3b = 1: 2 products, then 11 an addition.
+
+    Complete mixed addition of Renes, Costello, Batina (2016), algorithm 8.
+    """
+    x: Value = asm.op(p0=ONE, b=B.TABLE_X)
+    y: Value = asm.op(p0=ONE, b=B.TABLE_Y)
+    z: Operand = ONE
+    for window in range(1, comb.windows):
+        t0 = asm.op(p0=x, b=B.TABLE_X, window=window)
+        t1 = asm.op(p0=y, b=B.TABLE_Y, window=window)
+        t3 = asm.op(
+            p0=x,
+            p1=y,
+            a=A.ADD,
+            b=B.TABLE_XY,
+            p2=t0,
+            p3=t1,
+            addend=Addend.MINUS_P2_P3,
+            window=window,
+        )
+        t4 = asm.op(p0=z, b=B.TABLE_Y, p3=y, addend=Addend.PLUS_P3, window=window)
+        y3 = asm.op(p0=z, b=B.TABLE_X, p3=x, addend=Addend.PLUS_P3, window=window)
+        if not isinstance(z, Value):
+            z = asm.op(p0=ONE, p2=ONE)
+        u = asm.op(p0=t4, p2=y3)
+        v = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=y3)
+        w = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=t3)
+        x = asm.op(p0=t1, p1=z, a=A.SUB, p2=t3, p3=u, addend=Addend.MINUS_P3)
+        y = asm.op(p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=Addend.PLUS_P3)
+        z = asm.op(p0=t1, p1=z, a=A.ADD, p2=t4, p3=w, addend=Addend.PLUS_P3)
+    assert isinstance(z, Value)
+    return x, y, z
+
+
+def reduce_x(order: Order, p: int) -> Value:
+    """r = x mod n to outbox 2; fault if zero; ``over`` flag unless r = x."""
+    x = Value("x")
+    if p >= 2 * order.m:
+        x = order.mul(order.mul(x, Const(R * R % order.m)), ONE)
+    r = order.reduce_once(x, dest=Dest.OUTBOX, index=OUT_R, check=Check.NONZERO)
+    order.asm.op(p0=Value("x"), p1=r, a=A.SUB, p2=ONE, out=Out.LOW, check=Check.OVERFLOW)
+    return r
+
+
+def finish(asm: Assembler, curve: Weierstrass) -> None:
+    """r and low s, checked by s k = z + r d with the words of the outbox and d as loaded."""
+    order = Order(asm, curve.order)
+    n = curve.order
+    square_r = Const(R * R % n)
+    r = reduce_x(order, curve.p)
+    t = order.sum((r, Key(KEY_D)), (Inbox(0), order.const(1)))
+    k = order.mul(Inbox(1), square_r)
+    s = order.mul(t, order.power(k, n - 2), canonical=True, check=Check.NONZERO)
+    # n is odd, so 2s mod n is odd just where 2s >= n: s is then the high one of s and n - s
+    asm.op(p0=s, double0=True, p2=ONE, out=Out.LOW, canonical=True, check=Check.NEGATE)
+    negative = asm.op(p0=Const(n), p1=s, a=A.SUB, p2=ONE, out=Out.LOW)
+    asm.op(p0=s, p1=negative, a=A.SELECT, p2=ONE, out=Out.LOW, dest=Dest.OUTBOX, index=OUT_S)
+    check_signature(asm, order)
+
+
+def check_signature(asm: Assembler, order: Order) -> None:
+    """Fault unless s k = z + r d mod n, k negated if s was."""
+    square_r = Const(R * R % order.m)
+    k = order.mul(Inbox(1), square_r)
+    minus_k = order.mul(Inbox(1), Const(-R * R % order.m))
+    signed_k = asm.op(p0=k, p1=minus_k, a=A.SELECT, p2=ONE, out=Out.LOW)
+    left = order.mul(Outbox(OUT_S), signed_k, canonical=True)
+    product = order.mul(Outbox(OUT_R), Key(KEY_RAW))
+    right = order.sum((product, square_r), (Inbox(0), order.const(1)), canonical=True)
+    asm.op(p0=left, p1=right, a=A.SUB, p2=ONE, out=Out.LOW, check=Check.ZERO)

@@ -1,0 +1,151 @@
+"""Ed25519 (RFC 8032) as engine programs.
+
+Inbox 0 and 1 hold the halves of a SHA-512 digest read little-endian (or, on loading a key, the clamped
+scalar in inbox 0). Outbox 0, 1, 2 receive x, y and S. Key words are ``aR mod L`` and
+``a 2^256 R mod L``.
+"""
+
+from __future__ import annotations
+
+from intaglio.params import ED25519
+
+from ..assembler import ONE, Assembler, Const, Digits, Inbox, Key, Operand, Outbox, Value
+from ..comb import Comb
+from ..isa import A, Addend, B, Check, Dest, Out
+from .scalars import Order, R
+
+P, D, L = ED25519.p, ED25519.d, ED25519.order
+KEY_A, KEY_A_HIGH = 1, 2
+OUT_X, OUT_Y, OUT_S = 0, 1, 2
+
+
+def recode(order: Order, comb: Comb, scalar: Operand) -> None:
+    """Comb digits of ``scalar`` to the digit store, checked against the scalar.
+
+    u = scalar/2 + offset/2 mod order; then 2u - scalar - offset = 0.
+    """
+    half = pow(2, -1, order.m)
+    digits = order.sum(
+        (scalar, order.const(half)),
+        plus=order.raw(comb.offset * half * R),
+        name="digits",
+        canonical=True,
+        dest=Dest.DIGITS,
+    )
+    order.sum(
+        (digits, order.const(2)),
+        (scalar, order.const(-1)),
+        plus=order.raw(-comb.offset * R),
+        canonical=True,
+        check=Check.ZERO,
+    )
+
+
+def check_digits(asm: Assembler) -> None:
+    """Fault unless the digit store still holds what was recoded."""
+    asm.op(p0=ONE, p2=Digits(), p3=Value("digits"), b=B.SUB, out=Out.LOW, check=Check.ZERO)
+
+
+def reduce_digest(order: Order, name: str | None = None) -> Value:
+    """The 512-bit digest in the inbox modulo L, canonical."""
+    return order.sum(
+        (Inbox(0), order.const(1)), (Inbox(1), order.const(2**256)), name=name, canonical=True
+    )
+
+
+def scalar_r(asm: Assembler, comb: Comb) -> None:
+    """r = digest mod L (section 5.1.6, step 2) and its comb digits."""
+    order = Order(asm, L)
+    recode(order, comb, reduce_digest(order, "nonce"))
+
+
+def scalar_a(asm: Assembler, comb: Comb) -> None:
+    """Key words of the clamped scalar (section 5.1.5) and its comb digits."""
+    order = Order(asm, L)
+    order.mul(Inbox(0), Const(R * R % L), canonical=True, dest=Dest.KEY, index=KEY_A)
+    order.mul(Inbox(0), Const(R * R * 2**256 % L), canonical=True, dest=Dest.KEY, index=KEY_A_HIGH)
+    recode(order, comb, Inbox(0))
+
+
+def invert(asm: Assembler, z: Value) -> Value:
+    """z^(p - 2): 254 squarings, 11 products."""
+    z2 = asm.mul(z, z)
+    z9 = asm.mul(asm.square_times(z2, 2), z)
+    z11 = asm.mul(z9, z2)
+    z5_0 = asm.mul(asm.mul(z11, z11), z9)
+    z10_0 = asm.mul(asm.square_times(z5_0, 5), z5_0)
+    z20_0 = asm.mul(asm.square_times(z10_0, 10), z10_0)
+    z40_0 = asm.mul(asm.square_times(z20_0, 20), z20_0)
+    z50_0 = asm.mul(asm.square_times(z40_0, 10), z10_0)
+    z100_0 = asm.mul(asm.square_times(z50_0, 50), z50_0)
+    z200_0 = asm.mul(asm.square_times(z100_0, 100), z100_0)
+    z250_0 = asm.mul(asm.square_times(z200_0, 50), z50_0)
+    return asm.mul(asm.square_times(z250_0, 5), z11)
+
+
+def point(asm: Assembler, comb: Comb) -> None:
+    """x and y of the digits' point, on the curve, to outbox 0 and 1."""
+    x, y, z = comb_sum(asm, comb)
+    inverse = invert(asm, z)
+    x = asm.mul(x, inverse, "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
+    y = asm.mul(y, inverse, "y", canonical=True, dest=Dest.OUTBOX, index=OUT_Y)
+    xx1 = asm.mul(x, x, p3=ONE, addend=Addend.PLUS_P3)
+    g = asm.mul(xx1, Const(D), p3=Const((1 + D) % P), addend=Addend.MINUS_P3)
+    yy = asm.mul(y, y)
+    # -x^2 + y^2 = 1 + d x^2 y^2 as y^2 (d x^2 - 1) + x^2 + 1 = 0
+    asm.mul(yy, g, p3=xx1, addend=Addend.PLUS_P3, canonical=True, check=Check.ZERO)
+    check_digits(asm)
+
+
+def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
+    """(X, Y, Z) of sum d_i 2^(w i) B: 4 products, then 7 an addition (6 the last).
+
+    Extended coordinates with T = XY/Z, mixed addition of Hisil, Wong, Carter, Dawson (2008),
+    section 3.1 with a = -1, complete on the prime-order subgroup and beyond. Every factor's sign is
+    chosen so that each product takes one instruction. The first point is (2x, 2y, 2, 2xy).
+    """
+    minus = asm.op(p0=ONE, b=B.TABLE_1)
+    x = asm.op(p0=ONE, b=B.TABLE_0, p3=minus, addend=Addend.MINUS_P3)
+    y = asm.op(p0=ONE, b=B.TABLE_0, p3=minus, addend=Addend.PLUS_P3)
+    t = asm.op(p0=Const(pow(D, -1, P)), b=B.TABLE_2)
+    z: Operand = Const(2)
+    for window in range(1, comb.windows):
+        a = asm.op(p0=y, p1=x, a=A.SUB, b=B.TABLE_1, window=window)
+        b = asm.op(p0=y, p1=x, a=A.ADD, b=B.TABLE_0, window=window)
+        c = asm.op(p0=t, b=B.TABLE_2, window=window)
+        # E = b - a, F = 2z - c, G = 2z + c, H = b + a
+        x = asm.op(p0=z, double0=True, p1=c, a=A.SUB, p2=b, p3=a, b=B.SUB)
+        y = asm.op(p0=z, double0=True, p1=c, a=A.ADD, p2=b, p3=a, b=B.ADD)
+        if window < comb.windows - 1:
+            t = asm.op(p0=b, p1=a, a=A.SUB, p2=b, p3=a, b=B.ADD)
+        z = asm.op(p0=z, double0=True, p1=c, a=A.SUB, p2=z, double2=True, p3=c, b=B.ADD)
+    assert isinstance(z, Value)
+    return x, y, z
+
+
+def finish(asm: Assembler) -> None:
+    """S = r + k a mod L (section 5.1.6, steps 4 and 5), checked by a second way to it.
+
+    The digest k is folded into S unreduced through both key words; the check reduces k first and uses
+    one key word: S - k a - r = 0. The outbox is compared with the point that was on the curve.
+    """
+    order = Order(asm, L)
+    nonce = Value("nonce")
+    order.sum(
+        (Inbox(0), Key(KEY_A)),
+        (Inbox(1), Key(KEY_A_HIGH)),
+        (nonce, order.const(1)),
+        canonical=True,
+        dest=Dest.OUTBOX,
+        index=OUT_S,
+    )
+    k = reduce_digest(order)
+    order.sum(
+        (k, Key(KEY_A)),
+        (nonce, order.const(1)),
+        (Outbox(OUT_S), order.const(-1)),
+        canonical=True,
+        check=Check.ZERO,
+    )
+    order.check_equal(Outbox(OUT_X), Value("x"))
+    order.check_equal(Outbox(OUT_Y), Value("y"))
