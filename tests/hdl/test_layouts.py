@@ -7,6 +7,7 @@ import random
 import pytest
 from amaranth import Const, Signal
 from amaranth.lib import data
+
 from intaglio import wire
 from intaglio.hdl import layouts
 
