@@ -34,6 +34,7 @@ import platformdirs
 from amaranth.back import rtlil
 from amaranth.back import verilog as amaranth_verilog
 from amaranth.lib import wiring
+
 from intaglio.errors import IntaglioError
 
 Design = wiring.Component | Callable[[], wiring.Component]

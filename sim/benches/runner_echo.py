@@ -6,6 +6,7 @@ import os
 import random
 
 import cocotb
+
 from intaglio.sim import bfm
 
 WORDS = 200

@@ -13,6 +13,7 @@ from amaranth.lib import data
 from cocotb.clock import Clock
 from cocotb.simtime import get_sim_time
 from cocotb.triggers import ReadOnly, RisingEdge, SimTimeoutError, with_timeout
+
 from intaglio.sim.runner import RESULT_VARIABLE
 
 T = TypeVar("T")
@@ -55,6 +56,11 @@ async def reset(dut: Any, *, cycles: int = 2) -> None:
         await RisingEdge(dut.clk)
     dut.rst.value = 0
     await RisingEdge(dut.clk)
+
+
+async def settled() -> None:
+    """Wait until this time step's signals have settled; nothing may be driven before the next."""
+    await ReadOnly()
 
 
 async def within(cycles: int, awaitable: Awaitable[T], what: str = "the bench") -> T:

@@ -8,6 +8,7 @@ import pytest
 from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from intaglio.hdl import digest
 from intaglio.sim import runner
 

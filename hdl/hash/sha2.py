@@ -1,0 +1,160 @@
+"""SHA-256 and SHA-512 compression, one round a clock."""
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .constants import Parameters, parameters
+
+BLOCK_WORDS = 16
+
+
+def words_layout(word_bits: int) -> data.StructLayout:
+    """Shape of padded message words: ``first`` and ``last`` word of the message are marked."""
+    return data.StructLayout({"word": word_bits, "first": 1, "last": 1})
+
+
+def _rotate_sum(word: Value, amounts: tuple[int, int, int]) -> Value:
+    first, second, third = (word.rotate_right(amount) for amount in amounts)
+    return first ^ second ^ third
+
+
+def _small_sigma(word: Value, amounts: tuple[int, int, int]) -> Value:
+    return word.rotate_right(amounts[0]) ^ word.rotate_right(amounts[1]) ^ (word >> amounts[2])
+
+
+def _carry_save(first: Value, second: Value, third: Value) -> tuple[Value, Value]:
+    """Two words with the sum of three, modulo the word size, without a carry chain."""
+    majority = (first & second) | (first & third) | (second & third)
+    return first ^ second ^ third, Cat(0, majority[:-1])
+
+
+def _add(*terms: Value) -> Value:
+    """Sum of words modulo the word size with a single carry chain."""
+    rest = list(terms)
+    while len(rest) > 2:
+        rest = [*rest[3:], *_carry_save(*rest[:3])]
+    return (rest[0] + rest[1])[: len(rest[0])]
+
+
+class Sha2(wiring.Component):
+    """SHA-256 or SHA-512 of padded messages.
+
+    Parameters
+    ----------
+    bits
+        256 or 512.
+
+    Members
+    -------
+    words : In(stream of {word: w, first: 1, last: 1})
+        Padded message, sixteen words a block, w = 32 or 64. ``first`` on the first word of a
+        message starts from the initial hash value; ``last`` on the last word of its last block
+        ends it.
+    digest : Out(stream of 8 w bits)
+        The digest as the integer whose most significant byte is the digest's first byte.
+
+    Timing
+    ------
+    A block's words enter during its first sixteen rounds; a word that is late holds the rounds up.
+    ``latency``: clocks from the edge that takes a message's last word to the first that may take
+    its digest. ``interval``: clocks a block takes if its words are never late. A message occupies
+    the unit one clock longer, for handing over the digest.
+
+    Security
+    --------
+    Words may be secret. Time depends on the streams' handshakes only. Once the digest is taken,
+    message schedule, working variables and hash value are zero.
+
+    Source: FIPS 180-4, sections 4.1, 5.3 and 6. h + K + W and d + h + K + W are summed ahead of the
+    round, so that a round has one carry chain behind at most three carry-save levels.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self._parameters: Parameters = parameters(bits)
+        word_bits = self._parameters.word_bits
+        super().__init__(
+            {
+                "words": In(stream.Signature(words_layout(word_bits))),
+                "digest": Out(stream.Signature(8 * word_bits)),
+            }
+        )
+
+    @property
+    def interval(self) -> int:
+        """Clocks a block."""
+        return self._parameters.rounds + 4
+
+    @property
+    def latency(self) -> int:
+        """Clocks from a message's last word to its digest."""
+        return self.interval - (BLOCK_WORDS - 1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        sha = self._parameters
+        width, rounds = sha.word_bits, sha.rounds
+        schedule = [Signal(width, name=f"schedule_{i}") for i in range(BLOCK_WORDS)]
+        chain = [Signal(width, name=f"chain_{i}") for i in range(8)]
+        state = [Signal(width, name=f"state_{name}") for name in "abcdefgh"]
+        a, b, c, d, e, f, g, h = state
+        partial = Signal(width)
+        key_word = Signal(width)
+        sum_h = Signal(width)
+        sum_dh = Signal(width)
+        count = Signal(range(self.interval))
+        final = Signal()
+        done = Signal()
+        load = Signal()
+        step = Signal()
+        secrets = [*schedule, *chain, *state, partial, key_word, sum_h, sum_dh]
+
+        constants = Memory(shape=width, depth=rounds, init=sha.round_constants)
+        m.submodules.constants = constants
+        constant = constants.read_port()
+        m.d.comb += [
+            load.eq(count < BLOCK_WORDS),
+            step.eq(~done & (~load | self.words.valid)),
+            self.words.ready.eq(load & ~done),
+            constant.addr.eq(count),
+            constant.en.eq(step),
+            self.digest.valid.eq(done),
+            self.digest.payload.eq(Cat(reversed(chain))),
+        ]
+
+        extended = _add(_small_sigma(schedule[14], sha.small_sigma1), partial)
+        choose = (e & f) ^ (~e & g)
+        majority = (a & b) ^ (a & c) ^ (b & c)
+        sigma0, sigma1 = _rotate_sum(a, sha.big_sigma0), _rotate_sum(e, sha.big_sigma1)
+        with m.If(step):
+            m.d.sync += [
+                Cat(schedule).eq(Cat(schedule[1:], Mux(load, self.words.p.word, extended))),
+                partial.eq(
+                    _add(schedule[10], _small_sigma(schedule[2], sha.small_sigma0), schedule[1])
+                ),
+                key_word.eq(schedule[15] + constant.data),
+                sum_h.eq(g + key_word),
+                sum_dh.eq(_add(g, key_word, c)),
+                Cat(b, c, d, f, g, h).eq(Cat(a, b, c, e, f, g)),
+                a.eq(_add(sum_h, sigma1, choose, sigma0, majority)),
+                e.eq(_add(sum_dh, sigma1, choose)),
+                count.eq(count + 1),
+            ]
+            with m.If(load):
+                m.d.sync += final.eq(self.words.p.last)
+            with m.Switch(count):
+                with m.Case(0), m.If(self.words.p.first):
+                    m.d.sync += Cat(chain).eq(Cat(Const(word, width) for word in sha.initial))
+                with m.Case(1):
+                    m.d.sync += [c.eq(chain[3]), g.eq(chain[7])]
+                with m.Case(2):
+                    m.d.sync += Cat(state[:7]).eq(Cat(chain[:7]))
+                with m.Case(self.interval - 1):
+                    m.d.sync += [
+                        word.eq(word + more) for word, more in zip(chain, state, strict=True)
+                    ]
+                    m.d.sync += [count.eq(0), done.eq(final)]
+        with m.If(self.digest.valid & self.digest.ready):
+            m.d.sync += [done.eq(0), *(secret.eq(0) for secret in secrets)]
+        return m
