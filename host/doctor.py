@@ -179,7 +179,7 @@ def _latency(root: Path, name: str) -> list[Finding]:
 
 def cache_dir() -> Path:
     """Where compiled simulations are kept."""
-    if chosen := os.environ.get("INTAGLIO_CACHE_DIR"):
+    if chosen := os.environ.get("INTAGLIO_CACHE"):
         return Path(chosen)
     if importlib.util.find_spec("platformdirs") is None:
         return Path.home() / ".cache" / PACKAGE
@@ -196,7 +196,7 @@ def check_cache() -> list[Finding]:
         with tempfile.TemporaryFile(dir=path):
             free = shutil.disk_usage(path).free
     except OSError as error:
-        mend = "set INTAGLIO_CACHE_DIR to a folder you can write"
+        mend = "set INTAGLIO_CACHE to a folder you can write"
         return [Finding("cache", Level.PROBLEM, f"{path}: {error.strerror}", mend)]
     size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
     found = f"{path}: {size / 1e6:.0f} MB used, {free / 1e9:.1f} GB free"

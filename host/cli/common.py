@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from intaglio import wire
+from intaglio.curve import Curve
 from intaglio.errors import InputError
 
 WIDTH = 120
@@ -29,24 +29,16 @@ OK, FAILED, USAGE = 0, 1, 2
 """Exit statuses: all well; something failed or differed; the command line or its data is wrong."""
 
 
-class CurveName(StrEnum):
-    """Curves as they are named on the command line."""
-
-    ED25519 = "ed25519"
-    SECP256K1 = "secp256k1"
-
-
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        "-d",
-        metavar="URL",
-        envvar="INTAGLIO_DEVICE",
-        help="soft: (libraries), model: (golden model), sim: or sim:?profile=NAME (simulated "
-        "board), uart:/dev/ttyUSB0?baud=3000000 (serial port).",
-    ),
-]
+_DEVICE_OPTION = typer.Option(
+    "--device",
+    "-d",
+    metavar="URL",
+    envvar="INTAGLIO_DEVICE",
+    help="soft: (libraries), model: (golden model), sim: or sim:?profile=NAME (simulated board), "
+    "uart:/dev/ttyUSB0?baud=3000000 (serial port).",
+)
+Device = Annotated[str, _DEVICE_OPTION]
+OptionalDevice = Annotated[str | None, _DEVICE_OPTION]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Timeout = Annotated[
     float | None,
@@ -80,6 +72,14 @@ def say(text: str) -> None:
 def print_json(value: Any) -> None:
     """``value`` as one line of JSON on standard output."""
     print(json.dumps(value), flush=True)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """One line for each of ``fields`` that is not None, never wrapped, so that it can be copied."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        if value is not None:
+            print(f"{name.replace('_', ' ').ljust(width)}  {value}")
 
 
 @contextmanager
@@ -122,9 +122,9 @@ def check_message(message: bytes) -> bytes:
     return message
 
 
-def check_digest(curve: str, digest: bytes) -> bytes:
+def check_digest(curve: Curve, digest: bytes) -> bytes:
     """``digest`` itself. Raises :class:`InputError` for Ed25519 or a length other than 32."""
-    if curve == CurveName.ED25519.value:
+    if curve is Curve.ED25519:
         raise InputError("Ed25519 signs messages, not digests; give the message instead")
     if len(digest) != wire.DIGEST_BYTES:
         raise InputError(
@@ -135,7 +135,7 @@ def check_digest(curve: str, digest: bytes) -> bytes:
 
 
 def read_payload(
-    curve: str, message: str | None, message_file: str | None, digest: str | None
+    curve: Curve, message: str | None, message_file: str | None, digest: str | None
 ) -> Payload:
     """The payload from the three options, of which exactly one must be given."""
     if sum(option is not None for option in (message, message_file, digest)) != 1:

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from intaglio import params, wire
-from intaglio.cli.common import CurveName, say
+from intaglio.cli.common import say
+from intaglio.curve import Curve
 from intaglio.errors import InputError
 
 
-def read_secret(source: str, curve: str) -> bytes:
+def read_secret(source: str, curve: Curve) -> bytes:
     """The 32 secret bytes that ``source`` names, valid on ``curve``.
 
     ``source`` is ``@FILE``, ``env:NAME``, ``-`` or 64 hexadecimal digits. Warns on standard error
@@ -36,7 +37,7 @@ def read_secret(source: str, curve: str) -> bytes:
     return secret
 
 
-def parse_secret(text: str, curve: str, what: str = "the key") -> bytes:
+def parse_secret(text: str, curve: Curve, what: str = "the key") -> bytes:
     """32 bytes from 64 hexadecimal digits, checked to be a key of ``curve``."""
     digits = text.strip().removeprefix("0x")
     try:
@@ -47,7 +48,7 @@ def parse_secret(text: str, curve: str, what: str = "the key") -> bytes:
         ) from None
     if len(secret) != wire.KEY_BYTES:
         raise InputError(f"{what} has {len(secret)} bytes; it must have {wire.KEY_BYTES}")
-    if curve == CurveName.SECP256K1.value:
+    if curve is Curve.SECP256K1:
         scalar = int.from_bytes(secret, "big")
         if not 0 < scalar < params.SECP256K1.order:
             wrong = "0" if scalar == 0 else "not below the group order n"

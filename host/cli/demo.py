@@ -1,0 +1,195 @@
+"""``intaglio demo``: real orders signed by a device, each signature checked."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import intaglio
+from intaglio import orders, reference
+from intaglio.cli import jsonl
+from intaglio.cli.common import (
+    FAILED,
+    KEY_HELP,
+    OK,
+    Device,
+    Json,
+    Payload,
+    Timeout,
+    advance,
+    print_json,
+    progress,
+    say,
+    stdout,
+)
+from intaglio.cli.pipeline import Item, Pipeline, failed
+from intaglio.cli.secret import read_secret
+from intaglio.curve import Curve
+from intaglio.errors import InputError, IntaglioError
+from intaglio.values import Key, Signature
+
+_KEY_LABEL = "intaglio demo key, worth nothing: "
+_Row = dict[str, Any]
+
+
+def demo_secret(curve: Curve) -> bytes:
+    """The demo's key of ``curve``: SHA-256 of a published text, so never to be used for money."""
+    return hashlib.sha256((_KEY_LABEL + curve.value).encode()).digest()
+
+
+def demo(
+    device: Device = "sim:",
+    orders_file: Annotated[
+        Path | None,
+        typer.Option("--orders", metavar="FILE.jsonl", help="Sign these orders too, one a line."),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="CURVE:KEY",
+            help="Your key instead of the demo's, e.g. ed25519:@seed.hex. " + KEY_HELP,
+        ),
+    ] = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Sign real trading orders and check every signature against libsodium and libsecp256k1.
+
+    Signs the sample orders of this package, then those of --orders, on the simulated board unless
+    --device says otherwise. The keys are made from a published text: they are for show only.
+
+    The exit status is 0 only if every order was signed and every signature is the one that the
+    library gives for the same key and payload. --json prints a list of objects with order, curve,
+    signature, cycles and equal.
+    """
+    secrets = {curve: demo_secret(curve) for curve in Curve}
+    secrets.update(_own_keys(key or []))
+    started = time.perf_counter()
+    rows: list[_Row] = []
+    bad = 0
+    with intaglio.open(device, timeout_s=timeout) as signer:
+        opened = time.perf_counter()
+        with progress("signing") as bar:
+            for outcome in Pipeline(signer).run(_items(orders_file, secrets)):
+                advance(bar)
+                if outcome.key is None or outcome.signature is None:
+                    bad += 1
+                    say(f"{outcome.item.where}: {outcome.error}")
+                else:
+                    rows.append(_row(outcome.item, outcome.key, outcome.signature))
+        profile = signer.identity.profile
+    finished = time.perf_counter()
+    if as_json:
+        print_json(rows)
+    else:
+        own = sorted({k.partition(":")[0] for k in key or []})
+        _show(rows, bad, f"{device} ({profile})", own)
+        _show_cost(rows, opened - started, finished - opened)
+    good = bad == 0 and all(row["equal"] for row in rows)
+    raise typer.Exit(OK if good else FAILED)
+
+
+def _own_keys(options: list[str]) -> dict[Curve, bytes]:
+    secrets = {}
+    for option in options:
+        name, colon, source = option.partition(":")
+        if not colon or name not in list(Curve):
+            names = " or ".join(f"{curve.value}:KEY" for curve in Curve)
+            raise InputError(f"--key of the demo names its curve too: write {names}")
+        secrets[Curve(name)] = read_secret(source, Curve(name))
+    return secrets
+
+
+def _items(orders_file: Path | None, secrets: dict[Curve, bytes]) -> Iterator[Item]:
+    with resources.as_file(resources.files(orders) / "samples.jsonl") as samples:
+        yield from _items_of(samples, "samples.jsonl", secrets)
+    if orders_file is not None:
+        yield from _items_of(orders_file, str(orders_file), secrets)
+
+
+def _items_of(path: Path, name: str, secrets: dict[Curve, bytes]) -> Iterator[Item]:
+    with jsonl.opened(str(path)) as file:
+        for number, order, error in jsonl.read(file):
+            where = f"{name} line {number}"
+            if order is None:
+                yield failed(number, where, str(error))
+                continue
+            try:
+                payload = orders.encode(order)
+            except IntaglioError as refused:
+                yield failed(number, where, str(refused))
+                continue
+            what = Payload(payload.message, payload.digest)
+            secret = secrets[payload.curve]
+            yield Item(number, where, payload.label, payload.curve, secret, what)
+
+
+def _row(item: Item, key: Key, signature: Signature) -> _Row:
+    expected = reference.sign(item.curve, item.secret, *item.payload)
+    got = (signature.raw, signature.recid, key.public_key)
+    return {
+        "order": item.label,
+        "curve": item.curve.value,
+        "signature": signature.raw.hex(),
+        "cycles": signature.cycles,
+        "equal": got == tuple(expected),
+    }
+
+
+def _show(rows: list[_Row], bad: int, device: str, own: list[str]) -> None:
+    table = Table(title=f"Orders signed by {device}", title_justify="left")
+    table.add_column("order", overflow="fold", ratio=1)
+    table.add_column("curve", no_wrap=True)
+    table.add_column("signature", no_wrap=True)
+    table.add_column("device cycles", justify="right", no_wrap=True)
+    table.add_column("equal to", no_wrap=True)
+    for row in rows:
+        library = reference.LIBRARY[Curve(row["curve"])]
+        mark = f"[green]yes[/] {library}" if row["equal"] else f"[bold red]NO[/] {library}"
+        short = f"{row['signature'][:12]}…{row['signature'][-8:]}"
+        table.add_row(
+            escape(row["order"]),
+            row["curve"],
+            short,
+            f"{row['cycles']:,}" if row["cycles"] else "none",
+            mark,
+        )
+    console = stdout()
+    console.print(table)
+    equal = sum(row["equal"] for row in rows)
+    by_curve = ", ".join(f"{n} {c}" for c, n in Counter(r["curve"] for r in rows).items())
+    console.print(
+        f"Signed {len(rows)} orders ({by_curve}); {equal} equal to the library's signature."
+    )
+    if bad or equal < len(rows):
+        console.print(f"[bold red]{bad} not signed, {len(rows) - equal} different.[/]")
+    keys = " and ".join(curve.value for curve in Curve if curve.value not in own)
+    if keys:
+        console.print(
+            f"The {keys} keys are the demo's own, made from a published text: worth nothing."
+        )
+
+
+def _show_cost(rows: list[_Row], opening_s: float, signing_s: float) -> None:
+    console = stdout()
+    if total := sum(row["cycles"] for row in rows):
+        console.print(f"Device cycles of all orders together: {total:,}.")
+    for curve in Curve:
+        cycles = [row["cycles"] for row in rows if row["curve"] == curve.value]
+        if any(cycles):
+            least, most = f"{min(cycles):,}", f"{max(cycles):,}"
+            span = least if least == most else f"{least} to {most}"
+            console.print(f"Device cycles for one {curve.value} order: {span}.")
+    console.print(
+        f"Took {opening_s:.3f} s to open the device, {signing_s:.3f} s to sign and check."
+    )
