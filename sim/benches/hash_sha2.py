@@ -12,10 +12,10 @@ from cocotb.triggers import RisingEdge
 
 from intaglio.hdl.hash.sha2 import Sha2, words_layout
 from intaglio.sim import bfm
+from intaglio.sim.bfm.messages import padded_words
 
 BITS = int(os.environ["SHA_BITS"])
-WORD_BITS = BITS // 8
-LAYOUT = words_layout(WORD_BITS)
+LAYOUT = words_layout(BITS // 8)
 DIGEST: Callable[[bytes], Any] = {256: hashlib.sha256, 512: hashlib.sha512}[BITS]
 SECRETS = [
     *(f"schedule_{i}" for i in range(16)),
@@ -28,22 +28,10 @@ SECRETS = [
 ]
 
 
-def padded(message: bytes) -> list[dict[str, int]]:
-    """Words of ``message`` with the padding of FIPS 180-4, section 5.1."""
-    block = 2 * WORD_BITS
-    zeros = -(len(message) + 1 + WORD_BITS // 4) % block
-    whole = message + b"\x80" + bytes(zeros) + (8 * len(message)).to_bytes(WORD_BITS // 4, "big")
-    size = WORD_BITS // 8
-    words = [int.from_bytes(whole[i : i + size], "big") for i in range(0, len(whole), size)]
-    return [
-        {"word": word, "first": i == 0, "last": i == len(words) - 1} for i, word in enumerate(words)
-    ]
-
-
 async def check(dut: Any, messages: list[bytes], stall: float) -> tuple[bfm.Source, bfm.Sink]:
     source = bfm.Source(dut, "words", LAYOUT, stall=stall)
     sink = bfm.Sink(dut, "digest", stall=stall)
-    words = [word for message in messages for word in padded(message)]
+    words = [word for message in messages for word in padded_words(message, BITS)]
     task = cocotb.start_soon(source.send_all(words))
     digests = await bfm.within(100 * len(words), sink.take_all(len(messages)), "the digests")
     await task
@@ -80,7 +68,7 @@ async def wiped(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "words", LAYOUT)
     sink = bfm.Sink(dut, "digest")
-    cocotb.start_soon(source.send_all(padded(random.randbytes(200))))
+    cocotb.start_soon(source.send_all(padded_words(random.randbytes(200), BITS)))
     await RisingEdge(dut.digest__valid)
     for name in SECRETS:
         assert int(getattr(dut, name).value), f"{name} is not where this test looks"
@@ -94,7 +82,7 @@ async def wiped(dut: Any) -> None:
 async def reset_in_flight(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "words", LAYOUT)
-    for word in padded(b"interrupted" * 20)[: random.randrange(1, 40)]:
+    for word in padded_words(b"interrupted" * 20, BITS)[: random.randrange(1, 40)]:
         await source.send(word)
     await bfm.reset(dut)
     await check(dut, [b"after the reset"], 0.2)
