@@ -31,7 +31,7 @@ def is_text(value: object) -> bool:
 
 
 class Fields:
-    """The fields of ``values``, taken one by one; ``done`` refuses what nobody took.
+    """The fields of ``values``, asked for one by one; ``done`` refuses what nobody asked for.
 
     ``where`` is how messages call the dict. Every method takes a field's name and the default for
     an absent or null field (none: the field must be given) and raises :class:`InputError`.
@@ -42,10 +42,11 @@ class Fields:
             raise InputError(f"{where} is {show(values)}; give an object with named fields")
         self._where = where
         self._values = values
-        self._taken: set[str] = set()
+        self._known: set[str] = set()
 
     def has(self, name: str) -> bool:
-        """Whether the field is given and not null."""
+        """Whether the field, which may be given, is given and not null."""
+        self._known.add(name)
         return self._values.get(name) is not None
 
     def fail(self, name: str, want: str) -> InputError:
@@ -58,7 +59,7 @@ class Fields:
 
     def take(self, name: str, want: str, default: Any = REQUIRED) -> Any:
         """The raw value."""
-        self._taken.add(name)
+        self._known.add(name)
         value = self._values.get(name)
         if value is None:
             if default is REQUIRED:
@@ -159,11 +160,11 @@ class Fields:
 
     def done(self) -> None:
         """Refuses fields that were not asked for: a misspelt one must not be dropped."""
-        unknown = sorted(str(name) for name in self._values if name not in self._taken)
+        unknown = sorted(str(name) for name in self._values if name not in self._known)
         if unknown:
             raise InputError(
                 f"{self._where}: unknown field {unknown[0]!r}; "
-                f"known are {', '.join(sorted(self._taken))}"
+                f"known are {', '.join(sorted(self._known))}"
             )
 
 

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from intaglio.curve import Curve
+from intaglio.errors import InputError
 from intaglio.orders.extras import keccak256, load
 from intaglio.orders.fields import Fields
 from intaglio.orders.payload import Payload, check_signature
@@ -57,12 +58,24 @@ def action_hash(
     action: Mapping[str, Any], vault: bytes | None, nonce: int, expires_after: int | None
 ) -> bytes:
     """The 32-byte connection id of an action; ``vault`` is 20 bytes, times are milliseconds."""
-    data: bytes = load("msgpack").packb(action)
+    data = _packed(action)
     data += nonce.to_bytes(8, "big")
     data += b"\x00" if vault is None else b"\x01" + vault
     if expires_after is not None:
         data += b"\x00" + expires_after.to_bytes(8, "big")
     return keccak256(data)
+
+
+def _packed(action: Mapping[str, Any]) -> bytes:
+    msgpack = load("msgpack")
+    try:
+        packed: bytes = msgpack.packb(action)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"hyperliquid order: field 'action' can't be written as MessagePack ({error}); give "
+            "only text, numbers below 2^64, true, false, null, lists and objects"
+        ) from None
+    return packed
 
 
 def agent_digest(connection_id: bytes, is_mainnet: bool = True) -> bytes:
@@ -76,12 +89,7 @@ def encode(order: Mapping[str, Any]) -> Payload:
     """The digest to sign for an order dict (see the folder's README for its fields)."""
     item = parse(order)
     vault = None if item.vault_address is None else bytes.fromhex(item.vault_address[-40:])
-    try:
-        connection_id = action_hash(item.action, vault, item.nonce, item.expires_after)
-    except (TypeError, ValueError, OverflowError):
-        raise Fields("hyperliquid order", order).fail(
-            "action", "only text, numbers below 2^64, true, false, null, lists and objects"
-        ) from None
+    connection_id = action_hash(item.action, vault, item.nonce, item.expires_after)
     digest = agent_digest(connection_id, item.is_mainnet)
     return Payload(Curve.SECP256K1, None, digest, item.label)
 
