@@ -14,6 +14,7 @@ from typing import Any
 
 from amaranth import unsigned
 from amaranth.lib import data, enum
+
 from intaglio import wire
 
 
