@@ -116,8 +116,8 @@ def parse(order: Mapping[str, Any]) -> Action:
     fields = Fields("hyperliquid order", order)
     fields.take("venue", "hyperliquid", "hyperliquid")
     if fields.has("action"):
-        action = dict(fields.take("action", "an action object"))
         kind = fields.nested("action").text("type", "the action's type, such as 'cancel'")
+        action = dict(order["action"])
         label = f"hyperliquid {kind} action"
     else:
         action, label = _order_action(fields)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from importlib import import_module, resources
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import intaglio.orders
 from intaglio.curve import Curve
@@ -69,6 +74,38 @@ def test_every_venue_refuses_an_empty_order(venue):
         encode({"venue": venue})
 
 
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["0x", "0x12", "-1", "1e999999999", "9" * 5000, "\ud800", "1" * 44]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) inside a JSON value."""
+    if not isinstance(value, dict | list):
+        return []
+    items = list(value.items() if isinstance(value, dict) else enumerate(value))
+    return [(value, key) for key, _ in items] + [p for _, item in items for p in places(item)]
+
+
+@pytest.mark.parametrize("number", range(len(samples())))
+@given(st.data())
+def test_any_wrong_value_ends_in_an_input_error(number, data):
+    order = samples()[number]
+    container, key = data.draw(st.sampled_from(places(order)))
+    container[key] = data.draw(json_values)
+    with suppress(InputError):
+        payload = encode(order)
+        assert (payload.message is None) != (payload.digest is None)
+        assert finish(order, bytes(64), 0)
+
+
 def test_labels_are_one_printable_line():
     assert Payload(Curve.ED25519, b"", None, "a\nb\x1b[c").label == "a?b?[c"
 
@@ -103,3 +140,23 @@ def test_every_venue_is_a_module_with_both_functions(venue):
     module = import_module(f"intaglio.orders.{venue}")
     assert callable(module.encode)
     assert callable(module.finish)
+
+
+def test_examples_of_the_package_docstring():
+    assert doctest.testmod(intaglio.orders) == (0, 2)
+
+
+@pytest.mark.parametrize("order", samples(), ids=lambda order: encode(order).label)
+def test_readme_names_every_field(order):
+    readme = (resources.files(intaglio.orders) / "README.md").read_text()
+    inner = [order[name] for name in ("place_order", "cancel_order", "send") if name in order]
+    for fields in [order, *inner]:
+        if order["venue"] == "binance":
+            known = {"symbol", "side", "type", "timestamp"}
+        else:
+            fields["no such field"] = 1
+            with pytest.raises(InputError, match="no such field") as caught:
+                encode(order)
+            del fields["no such field"]
+            known = set(str(caught.value).partition("known are ")[2].split(", "))
+        assert {name for name in known if f"`{name}`" not in readme} == set()
