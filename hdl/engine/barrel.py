@@ -1,0 +1,273 @@
+"""The barrel: slots that each run a straight-line program, one instruction in flight per slot."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .alu import Alu, Operands, Operation
+from .contexts import Contexts, Flags, inbox_layout, outbox_layout
+from .isa import KEY_WORDS, WORD_BITS, Dest, Port0, Port2, Port3
+from .isa import B as SecondFactor
+from .isa import Out as Output
+from .issue import Issue, start_layout
+from .programs import Image
+from .table import CombTable
+
+FETCH = 3
+"""Clocks from issue to the ALU's start: instruction ROM, context memories, comb table."""
+
+
+class Barrel(wiring.Component):
+    """Runs the programs of an :class:`Image` on job contexts.
+
+    A slot never has two instructions in flight, so there are no hazards; nothing an instruction
+    computes decides what is issued, so time depends only on which programs were started when.
+
+    Parameters
+    ----------
+    image : Image
+        Programs, constants and comb tables.
+    interval : int
+        Clocks per product.
+    slots, jobs, keys : int
+        Issue slots, job contexts (a power of two), key slots.
+
+    Members
+    -------
+    start : In(stream of {job, key, program})
+        Run a program on a job's context. A job runs one program at a time.
+    done : Out({valid, job, flags})
+        The program has ended, for one clock. Flags gather over the programs of a job until wiped.
+    inbox : In({enable, job, index, word})
+        Writes an inbox word; not while the job runs.
+    outbox : In({job, index}), outbox_word : Out(WORD_BITS)
+        Reads an outbox word, one clock later.
+    key_read : Out({key, index}), key_word : In(WORD_BITS)
+        Read port of the key store, one clock later. Secret.
+    key_write : Out({enable, key, index, word})
+        Key words computed when a key is loaded. Secret.
+    wipe : In(stream of {job})
+        Zeroise a job's context; taken when done.
+    issued : Out(1)
+        An instruction was issued in this clock.
+
+    Timing: a slot alone issues every ``latency`` clocks; together at most one every ``interval``.
+    Security: registers, inbox, digits, H and key words are secret; idle pipeline stages carry zeros.
+    """
+
+    def __init__(self, image: Image, *, interval: int, slots: int, jobs: int, keys: int) -> None:
+        if jobs & (jobs - 1):
+            raise ValueError(f"jobs must be a power of two, not {jobs}")
+        self.image, self.interval = image, interval
+        self.slots, self.jobs, self.keys = slots, jobs, keys
+        key_address = {"key": range(keys), "index": range(KEY_WORDS)}
+        super().__init__(
+            {
+                "start": In(stream.Signature(start_layout(jobs, keys))),
+                "done": Out(data.StructLayout({"valid": 1, "job": range(jobs), "flags": Flags})),
+                "inbox": In(inbox_layout(jobs)),
+                "outbox": In(outbox_layout(jobs)),
+                "outbox_word": Out(WORD_BITS),
+                "key_read": Out(data.StructLayout(key_address)),
+                "key_word": In(WORD_BITS),
+                "key_write": Out(
+                    data.StructLayout({"enable": 1, **key_address, "word": WORD_BITS})
+                ),
+                "wipe": In(stream.Signature(data.StructLayout({"job": range(jobs)}))),
+                "issued": Out(1),
+            }
+        )
+        self._alu = Alu(interval, image.combs)
+
+    @property
+    def latency(self) -> int:
+        """Clocks from one instruction of a lone slot to its next."""
+        return FETCH + self._alu.latency + 1
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.alu = alu = self._alu
+        m.submodules.issue = issue = Issue(
+            self.image.entry_points,
+            rom_depth=len(self.image.rom),
+            interval=self.interval,
+            slots=self.slots,
+            jobs=self.jobs,
+            keys=self.keys,
+        )
+        m.submodules.contexts = contexts = Contexts(self.jobs)
+        connect(m, flipped(self.start), issue.start)
+        connect(m, flipped(self.wipe), contexts.wipe)
+        m.d.comb += [
+            contexts.inbox.eq(self.inbox),
+            contexts.outbox.eq(self.outbox),
+            self.outbox_word.eq(contexts.outbox_word),
+            self.issued.eq(issue.valid),
+        ]
+        valid, slot = self._delay_line(m, issue, FETCH + alu.latency)
+        op, job, key = self._fetch(m, issue)
+        self._read(m, op, job, key, contexts)
+        m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(op[3])]
+        self._late(m, valid, slot, op[1], job, key, issue, contexts)
+        return m
+
+    def _delay_line(
+        self, m: Module, issue: Issue, length: int
+    ) -> tuple[list[Signal], list[Signal]]:
+        """Which slot's instruction is at which stage; stage 0 is issue."""
+        valid, slot = [issue.valid], [issue.slot]
+        for i in range(1, length + 1):
+            valid.append(Signal(name=f"valid{i}"))
+            slot.append(Signal(range(self.slots), name=f"slot{i}"))
+            m.d.sync += [valid[i].eq(valid[i - 1]), slot[i].eq(slot[i - 1])]
+        return valid, slot
+
+    def _fetch(
+        self, m: Module, issue: Issue
+    ) -> tuple[list[data.View], list[Signal], list[Signal]]:
+        """Instruction, job and key at stages 1 to 3 (index 0 is unused)."""
+        m.submodules.rom = rom = Memory(
+            shape=Operation.size,
+            depth=len(self.image.rom),
+            init=self.image.rom,
+            attrs={"ram_style": "block"},
+        )
+        port = rom.read_port()
+        m.d.comb += port.addr.eq(issue.counter)
+        op = [None, data.View(Operation, port.data)]
+        job, key = [issue.job], [issue.key]
+        for i in (1, 2, 3):
+            if i > 1:
+                op.append(Signal(Operation, name=f"op{i}"))
+                m.d.sync += op[i].eq(op[i - 1])
+            job.append(Signal(range(self.jobs), name=f"job{i}"))
+            key.append(Signal(range(self.keys), name=f"key{i}"))
+            m.d.sync += [job[i].eq(job[i - 1]), key[i].eq(key[i - 1])]
+        return op, job, key
+
+    def _read(
+        self,
+        m: Module,
+        op: list[data.View],
+        job: list[Signal],
+        key: list[Signal],
+        contexts: Contexts,
+    ) -> None:
+        """Addresses at stage 1, words at stage 2, chosen words and table entry at stage 3."""
+        m.submodules.constants = constants = Memory(
+            shape=WORD_BITS, depth=len(self.image.constants), init=self.image.constants
+        )
+        m.submodules.table = table = CombTable(self.image)
+        constant0, constant2 = constants.read_port(), constants.read_port()
+        address = op[1]
+        m.d.comb += [
+            contexts.read_op.eq(address),
+            contexts.read_job.eq(job[1]),
+            constant0.addr.eq(Mux(address.port0 == Port0.CONSTANT, address.p0, address.p3)),
+            constant2.addr.eq(address.p2),
+            self.key_read.key.eq(key[1]),
+            self.key_read.index.eq(address.p2),
+        ]
+
+        chosen, words = op[2], contexts.words
+        operands = Signal(Operands)
+        p0 = {
+            Port0.REGISTER: words.register0,
+            Port0.INBOX: words.inbox,
+            Port0.CONSTANT: constant0.data,
+            Port0.OUTBOX: words.outbox,
+        }
+        p2 = {
+            Port2.REGISTER: words.register2,
+            Port2.KEY: self.key_word,
+            Port2.CONSTANT: constant2.data,
+            Port2.DIGITS: words.digits,
+        }
+        for select, target, sources in ((chosen.port0, "p0", p0), (chosen.port2, "p2", p2)):
+            with m.Switch(select):
+                for source, word in sources.items():
+                    with m.Case(source):
+                        m.d.sync += operands[target].eq(word)
+        from_rom = chosen.port3 == Port3.CONSTANT
+        m.d.sync += [
+            operands.p1.eq(words.register1),
+            operands.p3.eq(Mux(from_rom, constant0.data, words.register3)),
+            operands.neg.eq(words.flags.neg),
+        ]
+        m.d.comb += [
+            table.enable.eq(chosen.b >= SecondFactor.TABLE_0),
+            table.curve.eq(chosen.curve),
+            table.window.eq(chosen.window),
+            table.digits.eq(words.digits),
+            self._alu.operands.eq(operands),
+            self._alu.operands.f0.eq(table.f0),
+            self._alu.operands.f1.eq(table.f1),
+            self._alu.operands.f2.eq(table.f2),
+            self._alu.operands.negative.eq(table.negative),
+        ]
+
+    def _late(
+        self,
+        m: Module,
+        valid: list[Signal],
+        slot: list[Signal],
+        op: data.View,
+        job: list[Signal],
+        key: list[Signal],
+        issue: Issue,
+        contexts: Contexts,
+    ) -> None:
+        """The second half of an instruction: its sum takes H, its result is written."""
+        alu = self._alu
+        record = data.StructLayout({"op": Operation, "job": range(self.jobs), "key": range(self.keys)})
+        m.submodules.in_flight = in_flight = Memory(shape=record, depth=self.slots, init=[])
+        m.submodules.high_words = high = Memory(shape=WORD_BITS, depth=self.slots, init=[])
+        write = in_flight.write_port()
+        m.d.comb += [
+            write.addr.eq(slot[1]),
+            write.en.eq(valid[1]),
+            write.data.op.eq(op),
+            write.data.job.eq(job[1]),
+            write.data.key.eq(key[1]),
+        ]
+
+        late = FETCH + alu.late
+        read, read_high = in_flight.read_port(domain="comb"), high.read_port(domain="comb")
+        write_high = high.write_port()
+        kept = Signal(Operation)
+        with m.If(valid[late]):
+            m.d.comb += [alu.late_op.eq(read.data.op), alu.late_high.eq(read_high.data)]
+        m.d.comb += [
+            read.addr.eq(slot[late]),
+            read_high.addr.eq(slot[late]),
+            write_high.addr.eq(slot[late + 1]),
+            write_high.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
+            write_high.data.eq(Mux(kept.end, 0, alu.high)),
+        ]
+        m.d.sync += kept.eq(alu.late_op)
+
+        retire = FETCH + alu.latency
+        read = in_flight.read_port(domain="comb")
+        retiring = Signal(record)
+        m.d.comb += read.addr.eq(slot[retire])
+        with m.If(valid[retire]):
+            m.d.comb += retiring.eq(read.data)
+        m.d.comb += [
+            issue.retire_valid.eq(valid[retire]),
+            issue.retire_slot.eq(slot[retire]),
+            issue.retire_end.eq(retiring.op.end),
+            contexts.write_valid.eq(valid[retire]),
+            contexts.write_op.eq(retiring.op),
+            contexts.write_job.eq(retiring.job),
+            contexts.write_word.eq(alu.result),
+            self.key_write.enable.eq(retiring.op.dest == Dest.KEY),
+            self.key_write.key.eq(retiring.key),
+            self.key_write.index.eq(retiring.op.index),
+            self.key_write.word.eq(alu.result),
+            self.done.valid.eq(retiring.op.end),
+            self.done.job.eq(retiring.job),
+            self.done.flags.eq(contexts.flags),
+        ]

@@ -1,0 +1,177 @@
+"""Job contexts: registers, inbox, outbox, comb digits and flags of every job."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory, ReadPort, WritePort
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .alu import Operation
+from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest
+
+Flags = data.StructLayout({"fault": 1, "odd": 1, "neg": 1, "over": 1})
+"""A job's flags; the recovery id is ``odd ^ neg | over << 1``."""
+
+Words = data.StructLayout(
+    {
+        **{f"register{i}": WORD_BITS for i in range(4)},
+        "inbox": WORD_BITS,
+        "outbox": WORD_BITS,
+        "digits": WORD_BITS,
+        "flags": Flags,
+    }
+)
+"""What is read for an instruction, one clock after its addresses."""
+
+
+class Contexts(wiring.Component):
+    """Memories of the job contexts.
+
+    Members
+    -------
+    read_op : In(Operation), read_job : In, words : Out(Words)
+        Addresses of an instruction; its words one clock later.
+    write_valid, write_op, write_job, write_word : In
+        A retiring instruction and its result.
+    inbox : In({enable, job, index, word})
+        Written by lanes and intake. A clock with a retiring instruction is as good as any other.
+    outbox : In({job, index}), outbox_word : Out
+        Read by lanes and reply, one clock later.
+    flags_job : In, flags : Out(Flags)
+        Flags of a job after this clock's retiring instruction; combinational.
+    wipe : In(stream of {job})
+        Zeroise a job's context in clocks in which nothing else is written; taken when done.
+
+    Security: all but the outbox and the flags is secret.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        job = range(jobs)
+        super().__init__(
+            {
+                "read_op": In(Operation),
+                "read_job": In(job),
+                "words": Out(Words),
+                "write_valid": In(1),
+                "write_op": In(Operation),
+                "write_job": In(job),
+                "write_word": In(WORD_BITS),
+                "inbox": In(inbox_layout(jobs)),
+                "outbox": In(outbox_layout(jobs)),
+                "outbox_word": Out(WORD_BITS),
+                "flags": Out(Flags),
+                "wipe": In(stream.Signature(data.StructLayout({"job": job}))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        retire = self.write_op
+        wiping, step = Signal(), Signal(range(REGISTERS))
+        m.d.comb += wiping.eq(self.wipe.valid & ~self.write_valid & ~self.inbox.enable)
+        with m.If(wiping):
+            m.d.sync += step.eq(step + 1)
+            m.d.comb += self.wipe.ready.eq(step == REGISTERS - 1)
+        job = Signal(range(self.jobs))
+        word = Signal(WORD_BITS)
+        m.d.comb += job.eq(Mux(wiping, self.wipe.payload.job, self.write_job))
+        with m.If(self.write_valid):
+            m.d.comb += word.eq(self.write_word)
+
+        def memory(name: str, words: int) -> tuple[ReadPort, WritePort, Memory]:
+            store = Memory(shape=WORD_BITS, depth=self.jobs * words, init=[])
+            m.submodules[name] = store
+            read, write = store.read_port(), store.write_port()
+            m.d.comb += write.data.eq(word)
+            return read, write, store
+
+        def at(index: Signal, words: int, owner: Signal) -> Cat:
+            return Cat(index[: ceil_log2(words)], owner)
+
+        addresses = (self.read_op.p0, self.read_op.p1, self.read_op.p2, self.read_op.p3)
+        for i, address in enumerate(addresses):
+            read, write, _ = memory(f"registers{i}", REGISTERS)
+            m.d.comb += [
+                read.addr.eq(at(address, REGISTERS, self.read_job)),
+                self.words[f"register{i}"].eq(read.data),
+                write.addr.eq(at(Mux(wiping, step, retire.rd), REGISTERS, job)),
+                write.en.eq(wiping | (self.write_valid & retire.write)),
+            ]
+
+        read, write, _ = memory("digit_words", 1)
+        m.d.comb += [
+            read.addr.eq(self.read_job),
+            self.words.digits.eq(read.data),
+            write.addr.eq(job),
+            write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
+        ]
+
+        read, write, store = memory("outbox_words", OUTBOX_WORDS)
+        reply = store.read_port()
+        m.d.comb += [
+            read.addr.eq(at(self.read_op.p0, OUTBOX_WORDS, self.read_job)),
+            self.words.outbox.eq(read.data),
+            reply.addr.eq(at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
+            self.outbox_word.eq(reply.data),
+            write.addr.eq(at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
+            write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))),
+        ]
+
+        store = Memory(shape=WORD_BITS, depth=self.jobs * INBOX_WORDS, init=[])
+        m.submodules.inbox_words = store
+        read, write = store.read_port(), store.write_port()
+        m.d.comb += [
+            read.addr.eq(at(self.read_op.p0, INBOX_WORDS, self.read_job)),
+            self.words.inbox.eq(read.data),
+            write.addr.eq(at(step, INBOX_WORDS, job)),
+            write.en.eq(wiping | self.inbox.enable),
+        ]
+        with m.If(self.inbox.enable):
+            m.d.comb += [
+                write.addr.eq(at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
+                write.data.eq(self.inbox.word),
+            ]
+        self._flags(m, wiping, job)
+        return m
+
+    def _flags(self, m: Module, wiping: Signal, job: Signal) -> None:
+        """Flags of the instruction being read, and of the job whose instruction retires."""
+        m.submodules.flag_words = store = Memory(shape=Flags, depth=self.jobs, init=[])
+        read, before, write = store.read_port(), store.read_port(domain="comb"), store.write_port()
+        m.d.comb += [
+            read.addr.eq(self.read_job),
+            self.words.flags.eq(read.data),
+            before.addr.eq(self.write_job),
+            self.flags.eq(before.data),
+            write.addr.eq(job),
+            write.en.eq(wiping | self.write_valid),
+        ]
+        zero, bit = self.write_word == 0, self.write_word[0]
+        with m.If(self.write_valid):
+            m.d.comb += write.data.eq(self.flags)
+            with m.Switch(self.write_op.check):
+                with m.Case(Check.ZERO):
+                    m.d.comb += self.flags.fault.eq(before.data.fault | ~zero)
+                with m.Case(Check.NONZERO):
+                    m.d.comb += self.flags.fault.eq(before.data.fault | zero)
+                with m.Case(Check.PARITY):
+                    m.d.comb += self.flags.odd.eq(bit)
+                with m.Case(Check.NEGATE):
+                    m.d.comb += self.flags.neg.eq(bit)
+                with m.Case(Check.OVERFLOW):
+                    m.d.comb += self.flags.over.eq(~zero)
+
+
+def inbox_layout(jobs: int) -> data.StructLayout:
+    """A write to a job's inbox."""
+    return data.StructLayout(
+        {"enable": 1, "job": range(jobs), "index": range(INBOX_WORDS), "word": WORD_BITS}
+    )
+
+
+def outbox_layout(jobs: int) -> data.StructLayout:
+    """Address of an outbox word."""
+    return data.StructLayout({"job": range(jobs), "index": range(OUTBOX_WORDS)})

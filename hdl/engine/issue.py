@@ -1,0 +1,137 @@
+"""Issue: which slot's instruction comes next, and where each slot is in its program."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from .programs import Program
+
+
+def start_layout(jobs: int, keys: int) -> data.StructLayout:
+    """Payload of a program start: the job context, its key slot and the program."""
+    return data.StructLayout({"job": range(jobs), "key": range(keys), "program": Program})
+
+
+class Issue(wiring.Component):
+    """Queue of slots ready to issue, with program counters and owners.
+
+    A slot whose instruction has retired queues again; every ``interval`` clocks the oldest queued slot
+    issues. A new program takes a free slot in a clock in which nothing retires.
+
+    Parameters
+    ----------
+    entry_points : dict[Program, int]
+        First address of each program.
+    rom_depth, interval, slots, jobs, keys : int
+        Instructions in the ROM; clocks per product; issue slots, job contexts, key slots.
+
+    Members
+    -------
+    start : In(stream of start_layout)
+    valid, slot, counter, job, key : Out
+        The instruction issued in this clock: combinational from the queue.
+    retire_valid, retire_slot, retire_end : In
+        A slot's instruction retires; ``retire_end``: its program is over and the slot free.
+    """
+
+    def __init__(
+        self,
+        entry_points: dict[Program, int],
+        *,
+        rom_depth: int,
+        interval: int,
+        slots: int,
+        jobs: int,
+        keys: int,
+    ) -> None:
+        self.entry_points, self.rom_depth = entry_points, rom_depth
+        self.interval, self.slots, self.jobs, self.keys = interval, slots, jobs, keys
+        super().__init__(
+            {
+                "start": In(stream.Signature(start_layout(jobs, keys))),
+                "valid": Out(1),
+                "slot": Out(range(slots)),
+                "counter": Out(range(rom_depth)),
+                "job": Out(range(jobs)),
+                "key": Out(range(keys)),
+                "retire_valid": In(1),
+                "retire_slot": In(range(slots)),
+                "retire_end": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        owner = data.StructLayout({"job": range(self.jobs), "key": range(self.keys)})
+        m.submodules.owners = owners = Memory(shape=owner, depth=self.slots, init=[])
+        m.submodules.counters = counters = Memory(
+            shape=range(self.rom_depth), depth=self.slots, init=[]
+        )
+        m.submodules.queue = queue = SyncFIFO(
+            width=bits_for(self.slots - 1), depth=max(self.slots, 2)
+        )
+        read_owner, read_counter = owners.read_port(domain="comb"), counters.read_port(domain="comb")
+        next_counter = counters.read_port(domain="comb")
+        write_owner, write_counter = owners.write_port(), counters.write_port()
+
+        # issue
+        wait = Signal(range(self.interval + 1))
+        with m.If(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
+        with m.If(queue.r_rdy & (wait == 0)):
+            m.d.comb += [queue.r_en.eq(1), self.valid.eq(1)]
+            m.d.sync += wait.eq(self.interval - 1)
+        m.d.comb += [
+            self.slot.eq(queue.r_data),
+            read_owner.addr.eq(self.slot),
+            read_counter.addr.eq(self.slot),
+            self.counter.eq(read_counter.data),
+            self.job.eq(read_owner.data.job),
+            self.key.eq(read_owner.data.key),
+        ]
+
+        # queue again, or start
+        busy = Signal(self.slots)
+        free, any_free = Signal(range(self.slots)), Signal()
+        for i in reversed(range(self.slots)):
+            with m.If(~busy[i]):
+                m.d.comb += [free.eq(i), any_free.eq(1)]
+        entry = Signal(range(self.rom_depth))
+        with m.Switch(self.start.payload.program):
+            for program, address in self.entry_points.items():
+                with m.Case(program):
+                    m.d.comb += entry.eq(address)
+        m.d.comb += next_counter.addr.eq(self.retire_slot)
+        entering = Signal(range(self.slots))
+        m.d.comb += [
+            queue.w_data.eq(entering),
+            write_counter.addr.eq(entering),
+            write_owner.addr.eq(entering),
+            write_owner.data.job.eq(self.start.payload.job),
+            write_owner.data.key.eq(self.start.payload.key),
+        ]
+        with m.If(self.retire_valid):
+            m.d.comb += [
+                entering.eq(self.retire_slot),
+                queue.w_en.eq(~self.retire_end),
+                write_counter.en.eq(~self.retire_end),
+                write_counter.data.eq(next_counter.data + 1),
+            ]
+            with m.If(self.retire_end):
+                m.d.sync += busy.bit_select(self.retire_slot, 1).eq(0)
+        with m.Elif(self.start.valid & any_free):
+            m.d.comb += [
+                self.start.ready.eq(1),
+                entering.eq(free),
+                queue.w_en.eq(1),
+                write_counter.en.eq(1),
+                write_counter.data.eq(entry),
+                write_owner.en.eq(1),
+            ]
+            m.d.sync += busy.bit_select(free, 1).eq(1)
+        return m

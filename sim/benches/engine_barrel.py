@@ -1,0 +1,164 @@
+"""Bench of the barrel: every program on random contexts, several at once, word for word."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import cocotb
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Out
+from cocotb.triggers import Lock, RisingEdge
+
+from intaglio.hdl.engine.barrel import Barrel
+from intaglio.hdl.engine.contexts import inbox_layout
+from intaglio.hdl.engine.isa import INBOX_WORDS, KEY_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS
+from intaglio.hdl.engine.issue import start_layout
+from intaglio.hdl.engine.programs import Image, Program
+from intaglio.params import ED25519, SECP256K1
+from intaglio.sim import bfm
+from intaglio.sim.model.engine import Context, EngineModel
+
+JOBS, KEYS = 8, 8
+WINDOW, INTERVAL, SLOTS = (int(n) for n in os.environ.get("BARREL", "4,16,2").split(","))
+SEQUENCES = (
+    (Program.ED25519_SCALAR_A, Program.ED25519_POINT),
+    (Program.ED25519_SCALAR_R, Program.ED25519_POINT, Program.ED25519_FINISH),
+    (Program.ECDSA_SCALAR_D, Program.ECDSA_POINT),
+    (Program.ECDSA_SCALAR_K, Program.ECDSA_POINT, Program.ECDSA_FINISH),
+)
+
+
+class BarrelWithKeys(wiring.Component):
+    """The barrel beside a memory of key words."""
+
+    def __init__(self) -> None:
+        self.barrel = Barrel(Image(WINDOW), interval=INTERVAL, slots=SLOTS, jobs=JOBS, keys=KEYS)
+        members = dict(self.barrel.signature.members)
+        del members["key_read"], members["key_word"], members["key_write"]
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.barrel = barrel = self.barrel
+        m.submodules.keys = keys = Memory(shape=WORD_BITS, depth=KEYS * KEY_WORDS, init=[])
+        read, write = keys.read_port(), keys.write_port()
+        for name, member in self.signature.members.items():
+            if member.is_signature:
+                wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(barrel, name))
+            elif member.flow == Out:
+                m.d.comb += getattr(self, name).eq(getattr(barrel, name))
+            else:
+                m.d.comb += getattr(barrel, name).eq(getattr(self, name))
+        m.d.comb += [
+            read.addr.eq(barrel.key_read.index | barrel.key_read.key << 2),
+            barrel.key_word.eq(read.data),
+            write.addr.eq(barrel.key_write.index | barrel.key_write.key << 2),
+            write.data.eq(barrel.key_write.word),
+            write.en.eq(barrel.key_write.enable),
+        ]
+        return m
+
+
+class Driver:
+    """Runs programs on the device and the model and compares the contexts."""
+
+    def __init__(self, dut: Any, model: EngineModel) -> None:
+        self.dut, self.model = dut, model
+        self.done: dict[int, int] = {}
+        self.lock = Lock()
+        self.start_source = bfm.Source(dut, "start", start_layout(JOBS, KEYS))
+        self.wipe_source = bfm.Source(dut, "wipe")
+        self.layout = BarrelWithKeys().done.shape()
+
+    async def watch(self) -> None:
+        while True:
+            await RisingEdge(self.dut.clk)
+            done = bfm.unpack(self.layout, int(self.dut.done.value))
+            if done["valid"]:
+                self.done[done["job"]] = done["flags"]
+
+    async def write_inbox(self, job: int, words: list[int]) -> None:
+        async with self.lock:
+            for index, word in enumerate(words):
+                fields = {"enable": 1, "job": job, "index": index, "word": word}
+                self.dut.inbox.value = bfm.pack(inbox_layout(JOBS), fields)
+                await RisingEdge(self.dut.clk)
+            self.dut.inbox.value = 0
+
+    async def run(self, program: Program, job: int, key: int) -> None:
+        self.done.pop(job, None)
+        async with self.lock:
+            await self.start_source.send({"job": job, "key": key, "program": int(program)})
+        while job not in self.done:
+            await RisingEdge(self.dut.clk)
+
+    def memory(self, name: str) -> Any:
+        return getattr(self.dut.barrel.contexts, name)
+
+    def compare(self, job: int, key: int, context: Context) -> None:
+        registers = [int(self.memory("registers2")[job * REGISTERS + i].value) for i in range(16)]
+        assert registers == context.registers
+        outbox = [int(self.memory("outbox_words")[job * OUTBOX_WORDS + i].value) for i in range(4)]
+        assert outbox == context.outbox
+        assert int(self.memory("digit_words")[job].value) == context.digits
+        keys = [int(self.dut.keys[key * KEY_WORDS + i].value) for i in range(KEY_WORDS)]
+        assert keys == context.key
+        flags = context.fault | context.odd << 1 | context.neg << 2 | context.over << 3
+        assert self.done[job] == flags
+
+    def is_wiped(self, job: int) -> bool:
+        sizes = {
+            **{f"registers{i}": REGISTERS for i in range(4)},
+            "digit_words": 1,
+            "outbox_words": OUTBOX_WORDS,
+            "inbox_words": INBOX_WORDS,
+            "flag_words": 1,
+        }
+        return all(
+            int(self.memory(name)[job * size + i].value) == 0
+            for name, size in sizes.items()
+            for i in range(size)
+        )
+
+
+def edge_scalar(order: int) -> int:
+    edges = [1, 2, 3, order - 1, order - 2, order // 2, 2**255 - 1]
+    return random.choice([*edges, *(random.randrange(1, order) for _ in range(6))])
+
+
+async def job(driver: Driver, index: int, key: int, sequences: tuple[Any, ...]) -> None:
+    context = Context()
+    for sequence in sequences:
+        of_ed25519 = sequence[0].name.startswith("ED25519")
+        order = ED25519.order if of_ed25519 else SECP256K1.order
+        for program in sequence:
+            if program not in (Program.ED25519_POINT, Program.ECDSA_POINT, Program.ECDSA_FINISH):
+                context.inbox = [edge_scalar(order), edge_scalar(order)]
+                await driver.write_inbox(index, context.inbox)
+            await driver.run(program, index, key)
+            driver.model.run(program, context)
+            driver.compare(index, key, context)
+        async with driver.lock:
+            await driver.wipe_source.send(index)
+        assert driver.is_wiped(index)
+        context = Context(key=context.key)
+
+
+@cocotb.test()
+async def programs_equal_the_model(dut: Any) -> None:
+    driver = Driver(dut, EngineModel(Image(WINDOW)))
+    dut.inbox.value = 0
+    dut.outbox.value = 0
+    await bfm.start(dut)
+    cocotb.start_soon(driver.watch())
+    pairs = [SEQUENCES[:2], SEQUENCES[2:]]
+    tasks = [cocotb.start_soon(job(driver, i, i, pairs[i % 2])) for i in range(4)]
+    for task in tasks:
+        await bfm.within(400_000, task, "the programs")
+    high = [int(dut.barrel.high_words[i].value) for i in range(SLOTS)]
+    assert high == [0] * SLOTS
+    bfm.record("issued", driver.model.issued)
