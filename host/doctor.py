@@ -28,6 +28,9 @@ MIN_FREE_BYTES = 2 << 30
 FTDI_LATENCY_MS = 1
 """Latency timer wanted of an FTDI adapter, in ms; the kernel's 16 delays short replies."""
 
+USB_SERIAL = Path("/sys/bus/usb-serial/devices")
+"""Where Linux shows the adapters and their latency timers."""
+
 _APT = {"g++": "g++", "make": "make", "perl": "perl"}
 
 
@@ -149,7 +152,7 @@ def check_serial_ports() -> list[Finding]:
             findings.append(Finding(what, Level.WARNING, "no right to open it", mend))
             continue
         findings.append(Finding(what, Level.OK, port.description or "USB serial port"))
-        findings += _latency(Path("/sys/bus/usb-serial/devices"), Path(port.device).name)
+        findings += _latency(Path(port.device).name)
     return findings or [
         Finding("serial ports", Level.NOTE, "no USB serial port (boards need one, sim: does not)")
     ]
@@ -162,9 +165,9 @@ def _group_of(device: str) -> str:
         return "dialout"
 
 
-def _latency(root: Path, name: str) -> list[Finding]:
+def _latency(name: str) -> list[Finding]:
     """FTDI latency timer of port ``name``; none for adapters that have no such timer."""
-    file = root / name / "latency_timer"
+    file = USB_SERIAL / name / "latency_timer"
     try:
         milliseconds = int(file.read_text())
     except (OSError, ValueError):

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -37,9 +38,6 @@ class Result(NamedTuple):
 
 class _Failed(Exception):
     """A check found something wrong; its text is the result's detail."""
-
-
-Check = Callable[["_Bench"], str]
 
 
 class _Bench:
@@ -90,9 +88,9 @@ class _Bench:
         self.expect_equal(signature.recid, expected.recid, f"recovery id of the {what}")
         return signature
 
-    def expect_refused(self, what: str, call: Callable[[], object]) -> None:
+    def expect_refused(self, what: str, call: Callable[..., object], *given: Any) -> None:
         try:
-            call()
+            call(*given)
         except (InputError, InvalidKeyError):
             return
         raise _Failed(f"{what} was not refused")
@@ -137,9 +135,8 @@ def _lengths(bench: _Bench, curve: Curve) -> str:
     for future, message in zip(futures, messages, strict=True):
         bench.expect_signature(future, key, secret, message)
     too_long = bytes(bench.longest + 1)
-    bench.expect_refused(
-        f"a message of {len(too_long)} bytes", lambda: bench.signer.sign(key, too_long)
-    )
+    refused = f"a message of {len(too_long)} bytes"
+    bench.expect_refused(refused, bench.signer.sign, key, too_long)
     return f"{len(lengths)} lengths of 0..{lengths[-1]}; {len(too_long)} refused"
 
 
@@ -161,10 +158,8 @@ def _digests(bench: _Bench) -> str:
     for future, digest in zip(futures, digests, strict=True):
         bench.expect_signature(future, key, secret, digest=digest)
     for size in (0, 31, 33):
-        wrong = bytes(size)
-        bench.expect_refused(
-            f"a digest of {size} bytes", lambda wrong=wrong: bench.signer.sign(key, digest=wrong)
-        )
+        sign = partial(bench.signer.sign, key, digest=bytes(size))
+        bench.expect_refused(f"a digest of {size} bytes", sign)
     return f"{len(digests)} digests, 0 and n and 2^256-1 among them"
 
 
@@ -177,10 +172,8 @@ def _edge_keys(bench: _Bench) -> str:
         bench.expect_signature(bench.signer.submit(key, b"edge"), key, secret, b"edge")
     for scalar in (0, order, 2**256 - 1):
         secret = scalar.to_bytes(32, "big")
-        bench.expect_refused(
-            "a secp256k1 key of 0 or not below n",
-            lambda secret=secret: bench.signer.load_key(Curve.SECP256K1, secret),
-        )
+        refused = "a secp256k1 key of 0 or not below n"
+        bench.expect_refused(refused, bench.signer.load_key, Curve.SECP256K1, secret)
     return f"{len(good)} keys at the ends of 1..n-1; 0, n and 2^256-1 refused"
 
 
@@ -205,7 +198,7 @@ def _wiped(bench: _Bench) -> str:
         secret = bench.secret()
         key, other = bench.load(curve, secret), bench.load(curve, bench.secret())
         bench.signer.wipe(key)
-        bench.expect_refused("a wiped key", lambda key=key: bench.signer.sign(key, b"wiped"))
+        bench.expect_refused("a wiped key", bench.signer.sign, key, b"wiped")
         bench.signer.sign(other, b"not wiped")
         again = bench.load(curve, secret)
         bench.expect_signature(bench.signer.submit(again, b"again"), again, secret, b"again")
@@ -214,12 +207,11 @@ def _wiped(bench: _Bench) -> str:
 
 def _wrong_use(bench: _Bench) -> str:
     key = bench.load(Curve.ED25519, bench.secret())
-    bench.expect_refused(
-        "a digest under an Ed25519 key", lambda: bench.signer.sign(key, digest=bytes(32))
-    )
-    bench.expect_refused("a key of 31 bytes", lambda: bench.signer.load_key(key.curve, bytes(31)))
+    digest = partial(bench.signer.sign, key, digest=bytes(32))
+    bench.expect_refused("a digest under an Ed25519 key", digest)
+    bench.expect_refused("a key of 31 bytes", bench.signer.load_key, key.curve, bytes(31))
     stranger = Key(Curve.ED25519, key.public_key)
-    bench.expect_refused("a key never loaded", lambda: bench.signer.sign(stranger, b"stranger"))
+    bench.expect_refused("a key never loaded", bench.signer.sign, stranger, b"stranger")
     return "digest for Ed25519, short key, key never loaded"
 
 
@@ -250,20 +242,19 @@ def _counters(bench: _Bench) -> str:
 def _checks(bench: _Bench) -> Iterator[tuple[str, Callable[[], str]]]:
     names = {Curve.ED25519: "RFC 8032 vectors", Curve.SECP256K1: "RFC 6979 vectors"}
     for curve in bench.curves:
-        library = reference.LIBRARY[curve]
-        yield f"{curve.value}: {names[curve]}", lambda curve=curve: _published(bench, curve)
-        yield f"{curve.value}: equal to {library}", lambda curve=curve: _random(bench, curve)
-        yield f"{curve.value}: lengths", lambda curve=curve: _lengths(bench, curve)
+        yield f"{curve.value}: {names[curve]}", partial(_published, bench, curve)
+        yield f"{curve.value}: equal to {reference.LIBRARY[curve]}", partial(_random, bench, curve)
+        yield f"{curve.value}: lengths", partial(_lengths, bench, curve)
     if Curve.SECP256K1 in bench.curves:
-        yield "secp256k1: digests", lambda: _digests(bench)
-        yield "secp256k1: edge keys", lambda: _edge_keys(bench)
-    yield "keys kept apart", lambda: _isolation(bench)
-    yield "wiping", lambda: _wiped(bench)
+        yield "secp256k1: digests", partial(_digests, bench)
+        yield "secp256k1: edge keys", partial(_edge_keys, bench)
+    yield "keys kept apart", partial(_isolation, bench)
+    yield "wiping", partial(_wiped, bench)
     if Curve.ED25519 in bench.curves:
-        yield "wrong use refused", lambda: _wrong_use(bench)
+        yield "wrong use refused", partial(_wrong_use, bench)
     if bench.signer.identity.key_slots:
-        yield "time does not tell", lambda: _same_cycles(bench)
-    yield "counters", lambda: _counters(bench)
+        yield "time does not tell", partial(_same_cycles, bench)
+    yield "counters", partial(_counters, bench)
 
 
 def run(signer: Signer, *, seed: int = 1, rounds: int = 32) -> Iterator[Result]:

@@ -50,7 +50,13 @@ def demo(
     device: Device = "sim:",
     orders_file: Annotated[
         Path | None,
-        typer.Option("--orders", metavar="FILE.jsonl", help="Sign these orders too, one a line."),
+        typer.Option(
+            "--orders",
+            metavar="FILE.jsonl",
+            exists=True,
+            dir_okay=False,
+            help="Sign these orders too, one a line.",
+        ),
     ] = None,
     key: Annotated[
         list[str] | None,

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+import intaglio
+from intaglio import Curve, Identity, doctor, reference, wire
+from intaglio.doctor import Finding, Level
+from intaglio.soft import SoftSigner
+
+SECRET = "07" * 32
+
+
+def test_info_of_software(run) -> None:
+    result = run("info", "--device", "soft:", "--json")
+    assert result.status == 0
+    assert result.json["identity"]["curves"] == ["ed25519", "secp256k1"]
+    assert result.json["identity"]["version"] == wire.VERSION
+    assert set(result.json["counters"]) >= {field.name for field in wire.COUNTERS.fields}
+    assert "software" in run("info").out
+
+
+class Board(SoftSigner):
+    @property
+    def identity(self) -> Identity:
+        return Identity(
+            name="board",
+            curves=tuple(Curve),
+            profile="tiny",
+            key_slots=16,
+            job_slots=8,
+            pool_bytes=32768,
+            clock_hz=50_000_000,
+            release_check=wire.ReleaseCheck.ALGEBRAIC,
+            rtl_digest="ab" * 16,
+            git_revision="00" * 20,
+        )
+
+
+def test_info_of_a_board(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intaglio, "open", lambda url, timeout_s=None: Board())
+    text = run("info").out
+    for part in ("tiny", "algebraic", "16 (a cache", "8 jobs", "32768 bytes", "50 MHz", "unknown"):
+        assert part in text
+    assert run("info", "--json").json["identity"]["release_check"] == "algebraic"
+    assert "16, all empty" in run("keys").out
+
+
+@pytest.mark.parametrize("curve", list(Curve))
+def test_keys_shows_the_public_key(run, curve: Curve) -> None:
+    result = run("keys", "--curve", curve, "--key", SECRET, "--json")
+    assert result.status == 0
+    expected = reference.public_key(curve, bytes.fromhex(SECRET))
+    assert result.json["public_key"] == expected.hex()
+    assert result.json["equal"] is True
+    assert SECRET not in result.out + result.err
+    assert expected.hex() in run("keys", "--curve", curve, "--key", SECRET).out
+
+
+def test_keys_load_test(run) -> None:
+    result = run("keys", "--load-test", 30, "--json")
+    assert result.status == 0
+    assert (result.json["load_test"]["keys"], result.json["load_test"]["right"]) == (30, 30)
+    assert "30 right" in run("keys", "--load-test", 30).out
+
+
+def test_keys_needs_curve_and_key_together(run) -> None:
+    assert run("keys", "--curve", "ed25519").status == 2
+
+
+def test_doctor_tells_problems(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [Finding("g++", Level.OK, "12"), Finding("latency", Level.WARNING, "16 ms", "mend")]
+    monkeypatch.setattr(doctor, "examine", lambda: list(findings))
+    assert run("doctor").status == 0
+    assert run("doctor", "--device", "soft:").status == 0
+    dead = run("doctor", "--device", "uart:/dev/no-such-port", "--json")
+    assert dead.status == 1
+    assert dead.json[-1]["level"] == "problem"
+    findings.append(Finding("make [x]", Level.PROBLEM, "absent", "sudo apt install make"))
+    result = run("doctor")
+    assert result.status == 1
+    assert "make [x]" in result.out
+    assert "sudo apt install make" in result.out
+
+
+def test_help_of_every_verb(run) -> None:
+    verbs = ("demo", "info", "doctor", "keys", "sign", "verify", "selftest")
+    overview = run("--help").out
+    for verb in verbs:
+        assert verb in overview
+        text = run(verb, "--help").out
+        assert "--json" in text
+        assert "--device" in text
