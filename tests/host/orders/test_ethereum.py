@@ -82,6 +82,23 @@ def test_rlp_equals_the_rlp_library(item):
     assert ethereum.rlp(item) == reference_rlp.encode(item)
 
 
+EDGES = [
+    0,
+    127,
+    128,
+    b"",
+    b"\x00",
+    b"\x7f",
+    b"\x80",
+    *(bytes(n) for n in (55, 56, 255, 256, 65536)),
+]
+
+
+@pytest.mark.parametrize("item", [*EDGES, [], EDGES, [bytes(54)], [bytes(55)]], ids=range(16))
+def test_rlp_at_its_edges(item):
+    assert ethereum.rlp(item) == reference_rlp.encode(item)
+
+
 def test_contract_creation():
     order = ORDER | {"to": None, "data": "0x6001600155"}
     expected = TypedTransaction.from_dict(sdk_transaction(order | {"to": b""})).hash()
