@@ -8,10 +8,8 @@ import select
 from collections.abc import Callable
 
 import serial
-
 from intaglio.errors import LinkError
-
-from .base import ParsedUrl, Transport
+from intaglio.transport.base import ParsedUrl, Transport
 
 DEFAULT_BAUD = 3_000_000
 READ_BYTES = 65536
@@ -22,7 +20,7 @@ DRAIN_BYTES = 8192
 
 
 class UartTransport(Transport):
-    """Byte link over the terminal device ``path`` at ``baud`` bits per second, 8N1, no flow control.
+    """Byte link over the terminal ``path`` at ``baud`` bits per second, 8N1, no flow control.
 
     ``name`` and ``default_timeout_s`` may be given by who starts the device behind the port;
     ``on_close`` is called once after the port was closed (to stop that device, say).

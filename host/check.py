@@ -1,0 +1,90 @@
+"""Checks by the host's libraries: libsodium (PyNaCl) and libsecp256k1 (coincurve)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import coincurve
+import nacl.bindings
+import nacl.exceptions
+
+from intaglio import params, wire
+from intaglio.curve import Curve
+from intaglio.errors import InputError
+from intaglio.values import Key, Signature, check_payload
+
+_HALF_ORDER = params.SECP256K1.order // 2
+
+
+def verify(
+    key: Key | bytes,
+    message: bytes | None,
+    signature: Signature | bytes,
+    *,
+    digest: bytes | None = None,
+) -> bool:
+    """Whether ``signature`` over ``message`` or ``digest`` is valid for the public key ``key``.
+
+    Raises :class:`InputError` if the key is no public key, or on wrong lengths.
+    """
+    curve, public = _public(key)
+    op, body = check_payload(curve, message, digest)
+    raw = signature.raw if isinstance(signature, Signature) else bytes(signature)
+    if len(raw) != wire.SIGNATURE_BYTES:
+        raise InputError(f"a signature must be {wire.SIGNATURE_BYTES} bytes, not {len(raw)}")
+    if curve is Curve.ED25519:
+        return _verify_ed25519(public, body, raw)
+    try:
+        point = coincurve.PublicKey(public)
+    except ValueError:
+        raise InputError(f"public key {public.hex()} is not on secp256k1") from None
+    return point.verify(Signature(raw, curve).der(), digest_of(op, body), hasher=None)
+
+
+def is_right(key: Key, op: wire.Op, body: bytes, signature: Signature) -> bool:
+    """Whether what a device answered is a valid signature by ``key``, its recovery id included."""
+    if key.curve is Curve.ED25519:
+        return signature.recid is None and _verify_ed25519(key.public_key, body, signature.raw)
+    if signature.recid not in range(4) or signature.s > _HALF_ORDER:
+        return False
+    try:
+        point = coincurve.PublicKey.from_signature_and_message(
+            signature.raw + bytes([signature.recid]), digest_of(op, body), hasher=None
+        )
+    except Exception:  # coincurve raises bare Exception or ValueError if nothing can be recovered
+        return False
+    return point.format() == key.public_key
+
+
+def public_point(curve: Curve, secret: bytes) -> bytes | None:
+    """Public key of ``secret`` as :class:`Key` takes it; ``None`` if the secret is not valid."""
+    if curve is Curve.ED25519:
+        return nacl.bindings.crypto_sign_seed_keypair(secret)[0]
+    if not 0 < int.from_bytes(secret, "big") < params.SECP256K1.order:
+        return None
+    return coincurve.PublicKey.from_valid_secret(secret).format(compressed=False)[1:]
+
+
+def digest_of(op: wire.Op, body: bytes) -> bytes:
+    """The 32 bytes that ECDSA signs for ``body``."""
+    return body if op is wire.Op.SIGN_DIGEST else hashlib.sha256(body).digest()
+
+
+def _verify_ed25519(public: bytes, message: bytes, raw: bytes) -> bool:
+    try:
+        nacl.bindings.crypto_sign_open(raw + message, public)
+    except nacl.exceptions.BadSignatureError:
+        return False
+    return True
+
+
+def _public(key: Key | bytes) -> tuple[Curve, bytes]:
+    if isinstance(key, Key):
+        return key.curve, key.public_key
+    if len(key) == 32:
+        return Curve.ED25519, bytes(key)
+    if len(key) in (33, 65):
+        return Curve.SECP256K1, bytes(key)
+    raise InputError(
+        f"a public key must be 32 bytes (ed25519), 33 or 65 bytes (secp256k1), not {len(key)}"
+    )

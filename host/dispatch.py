@@ -1,0 +1,452 @@
+"""What to ask of a device next: keys into slots, jobs into the window, answers into futures.
+
+Sans-IO like :mod:`intaglio.session`, which it drives; one thread owns it. Bytes to send collect in
+:attr:`Dispatcher.output`. A job waits for its key's load and for room in the window; jobs on other
+keys go on meanwhile, and keys with jobs take turns.
+
+A device that was reset or opened by someone else (STALE_SESSION) is opened again, its keys are
+loaded again and what was in flight is sent again, once; signing is deterministic, so the answers
+are the same. A device that fell silent is opened again before the next request.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intaglio import wire
+from intaglio.answers import read_key, read_signature
+from intaglio.curve import Curve
+from intaglio.errors import (
+    EmptySlotError,
+    InputError,
+    IntaglioError,
+    ProtocolError,
+    RequestTimeout,
+    StaleKeyError,
+    StaleSessionError,
+    WrongCurveError,
+)
+from intaglio.keyring import Entry, Job, Keyring, Residency
+from intaglio.session import SILENT_TRIES, Outcome, Reply, Request, Session
+from intaglio.signer import unknown_key
+from intaglio.values import Counters, Identity, Key, Signature
+
+RELOADS = 3
+"""Times a job may find its key gone from the slot and have it loaded again."""
+PATIENCE = 4
+"""Windows of jobs on other keys that may pass a key that wants a slot before one must make room."""
+
+
+@dataclass(slots=True, eq=False)
+class _Control:
+    """A request that is no job: COUNTERS, WIPE_KEY, WIPE_ALL."""
+
+    request: Request
+    future: Future[Any]
+    entry: Entry | None = None
+    reopened: bool = False
+
+
+class Dispatcher:
+    """The work of one device. ``name`` and ``retry_s`` as in :class:`intaglio.session.Session`.
+
+    With ``verify`` public keys and signatures are checked on the host before they are given out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        retry_s: float,
+        verify: bool = True,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._name = name
+        self._timeout_s = retry_s * SILENT_TRIES
+        self._verify = verify
+        self._session = Session(name, retry_s, rng)
+        self._ring = Keyring()
+        self._entries: dict[Entry, None] = {}
+        self._by_key: dict[Key, Entry] = {}
+        self._ready: deque[Entry] = deque()
+        self._control: deque[_Control] = deque()
+        self._opened: Future[Identity] = Future()
+        self._lost = True
+        self._barrier = False
+        self._dead: IntaglioError | None = None
+        self.output = bytearray()
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When to call :meth:`poll` next; ``None`` if nothing waits."""
+        return self._session.next_deadline
+
+    def holds(self, key: object) -> bool:
+        """Whether ``key`` was loaded here and not wiped."""
+        return key in self._by_key
+
+    def open(self, now: float) -> Future[Identity]:
+        """Open the device; ends in its identity."""
+        self._open(now)
+        return self._opened
+
+    def load(self, curve: Curve, secret: bytes, future: Future[Key], now: float) -> None:
+        """Hold a new key and load it; ``future`` ends in its :class:`Key`."""
+        if self._dead is not None:
+            _fail(future, self._dead)
+            return
+        entry = Entry(curve, bytearray(secret), future)
+        self._entries[entry] = None
+        self._ring.want(entry)
+        self._issue(now)
+
+    def start(
+        self,
+        key: Key,
+        op: wire.Op,
+        body: bytes,
+        future: Future[Signature] | Future[bytes],
+        now: float,
+    ) -> None:
+        """Do SIGN_MESSAGE, SIGN_DIGEST or PUBLIC_KEY with ``key``."""
+        entry = self._by_key.get(key)
+        if self._dead is not None or entry is None:
+            _fail(future, self._dead or unknown_key(key))
+            return
+        entry.queue.append(Job(op, body, future, entry))
+        self._line_up(entry)
+        self._issue(now)
+
+    def counters(self, future: Future[Counters], now: float) -> None:
+        """Ask for the device's counters."""
+        self._ask(_Control(Request(wire.Op.COUNTERS), future), now)
+
+    def wipe(self, key: Key, future: Future[None], now: float) -> None:
+        """Zeroise ``key`` here at once and in the device as soon as its jobs have ended."""
+        entry = self._by_key.get(key)
+        if self._dead is not None or entry is None:
+            _fail(future, self._dead or unknown_key(key))
+            return
+        entry.wipe_future = future
+        self._drop(entry)
+        self._wipe_slot(entry)
+        self._issue(now)
+
+    def wipe_all(self, future: Future[None], now: float) -> None:
+        """Zeroise all keys here at once and in the device when nothing is in flight."""
+        for entry in list(self._entries):
+            self._drop(entry)
+        self._ask(_Control(Request(wire.Op.WIPE_ALL), future), now)
+
+    def cancel_waiting(self, error: IntaglioError) -> None:
+        """End all that is not in flight with ``error``."""
+        for control in self._control:
+            _fail(control.future, error)
+        self._control.clear()
+        self._ring.wanted.clear()
+        for entry in list(self._entries):
+            self._fail_queue(entry, error)
+            if entry.key is None and entry.state is Residency.ABSENT:
+                self._discard(entry, error)
+
+    def stop(self, error: IntaglioError) -> None:
+        """End everything with ``error``, now and from now on, and forget the keys."""
+        self._dead = error
+        for handle in self._session.abandon():
+            for future in _futures_of(handle):
+                _fail(future, error)
+        _fail(self._opened, error)
+        self.cancel_waiting(error)
+        for entry in list(self._entries):
+            self._discard(entry, error)
+
+    def moved(self, now: float) -> None:
+        """Note that the link took bytes from :attr:`output`."""
+        self._session.moved(now)
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take in bytes from the device."""
+        self._settle(self._session.feed(data, now), now)
+
+    def poll(self, now: float) -> None:
+        """Do what is due at ``now``; call after :meth:`feed` and at :attr:`next_deadline`."""
+        data, outcomes = self._session.poll(now)
+        self.output += data
+        self._settle(outcomes, now)
+        self._issue(now)
+
+    # What goes out
+
+    def _issue(self, now: float) -> None:
+        if self._lost:
+            work = self._control or self._ring.wanted or self._ready
+            if work and not self._session.outstanding and self._dead is None:
+                self._open(now)
+            return
+        while self._session.identity is not None and not self._barrier:
+            step = self._next_control() or self._next_load() or self._next_job()
+            if step is None:
+                return
+            self.output += self._session.submit(*step, now)
+
+    def _next_control(self) -> tuple[Request, object] | None:
+        if not self._control:
+            return None
+        control = self._control[0]
+        alone = control.request.op is wire.Op.WIPE_ALL
+        if not self._session.room(control.request) or (alone and self._session.outstanding):
+            return None
+        self._barrier = alone
+        return control.request, self._control.popleft()
+
+    def _next_load(self) -> tuple[Request, object] | None:
+        if self._control or not self._ring.wanted:
+            return None
+        entry = self._ring.wanted[0]
+        request = Request(wire.Op.LOAD_KEY, bytes(entry.secret), 0, entry.curve.wire_id)
+        if not self._session.room(request):
+            return None
+        if self._ring.claim():
+            return replace(request, slot=entry.slot), entry
+        if self._session.identity is not None:
+            self._ring.make_room(PATIENCE * self._session.identity.job_slots)
+        return None
+
+    def _next_job(self) -> tuple[Request, object] | None:
+        while self._ready and not self._control:
+            entry = self._ready.popleft()
+            if entry.state is not Residency.RESIDENT or entry.draining or not entry.queue:
+                entry.ready = False
+                continue
+            job = entry.queue[0]
+            request = Request(job.op, job.body, entry.slot, entry.curve.wire_id, entry.generation)
+            if not self._session.room(request):
+                self._ready.appendleft(entry)
+                return None
+            self._ready.append(entry)
+            self._ring.used(entry)
+            job.generation = entry.generation
+            entry.in_flight += 1
+            return request, entry.queue.popleft()
+        return None
+
+    def _open(self, now: float) -> None:
+        self._lost = self._barrier = False
+        self._ring.reset(0)
+        self.output += self._session.open(None, now)
+
+    def _reopen(self, stale: list[object], error: IntaglioError, now: float) -> None:
+        """Open again after STALE_SESSION; all that is in flight goes out again, once."""
+        for handle in reversed(stale + self._session.abandon()):
+            self._take_back(handle, error)
+        self._open(now)
+
+    def _take_back(self, handle: object, error: IntaglioError) -> None:
+        match handle:
+            case Job(entry=entry):
+                entry.in_flight -= 1
+                if handle.reopened or entry.wiped:
+                    _fail(handle.future, error)
+                else:
+                    handle.reopened = True
+                    entry.queue.appendleft(handle)
+                    self._line_up(entry)
+                self._wipe_slot(entry)
+            case Entry():
+                if handle.reopened or handle.wiped:
+                    self._settle_load(handle, None, error)
+                else:
+                    handle.reopened = True
+                    self._ring.release(handle)
+                    self._ring.want(handle)
+            case _Control():
+                if handle.reopened:
+                    self._settle_control(handle, None, error)
+                else:
+                    handle.reopened = True
+                    self._control.appendleft(handle)
+
+    # What comes back
+
+    def _settle(self, outcomes: Iterable[Outcome], now: float) -> None:
+        stale: list[object] = []
+        refusal: IntaglioError | None = None
+        for outcome in outcomes:
+            handle, reply, error = outcome.handle, outcome.reply, outcome.error
+            if isinstance(error, RequestTimeout):
+                self._lost |= not self._session.heard_since(now - self._timeout_s)
+            elif reply is not None:
+                self._lost = False
+            if isinstance(error, StaleSessionError) and handle is not None:
+                stale.append(handle)
+                refusal = error
+            elif handle is None:
+                self._settle_open(error)
+            elif isinstance(handle, Entry):
+                self._settle_load(handle, reply, error)
+            elif isinstance(handle, Job):
+                self._settle_job(handle, reply, error)
+            else:
+                self._settle_control(handle, reply, error)
+        if refusal is not None:
+            self._reopen(stale, refusal, now)
+
+    def _settle_open(self, error: IntaglioError | None) -> None:
+        identity = self._session.identity
+        if error is not None or identity is None:
+            failure = error or ProtocolError(f"{self._name} did not tell what it is")
+            self._lost = True
+            _fail(self._opened, failure)
+            self.cancel_waiting(failure)
+            return
+        self._ring.reset(identity.key_slots)
+        _succeed(self._opened, identity)
+
+    def _settle_load(self, entry: Entry, reply: Reply | None, error: IntaglioError | None) -> None:
+        if reply is not None and not entry.wiped:
+            try:
+                entry.generation, entry.point = read_key(
+                    self._name, entry, reply.body, self._verify
+                )
+            except IntaglioError as refused:
+                error = refused
+        if error is not None:
+            self._fail_queue(entry, error)
+            self._ring.release(entry)
+            if entry.key is None:
+                self._discard(entry, error)
+        else:
+            entry.state = Residency.RESIDENT
+            entry.reopened = False
+            if entry.key is None and not entry.wiped:
+                entry.key = Key(entry.curve, entry.point)
+                self._by_key[entry.key] = entry
+                _succeed(entry.load_future, entry.key)
+            if entry.queue:
+                self._line_up(entry)
+        self._wipe_slot(entry)
+
+    def _settle_job(self, job: Job, reply: Reply | None, error: IntaglioError | None) -> None:
+        entry = job.entry
+        entry.in_flight -= 1
+        gone = isinstance(error, StaleKeyError | EmptySlotError | WrongCurveError)
+        if gone and job.reloads < RELOADS and not entry.wiped:
+            job.reloads += 1
+            entry.queue.appendleft(job)
+            if entry.state is Residency.RESIDENT and entry.generation == job.generation:
+                self._ring.release(entry)
+            self._line_up(entry)
+        elif reply is None:
+            _fail(job.future, error)
+        else:
+            self._finish(job, reply)
+        self._wipe_slot(entry)
+
+    def _finish(self, job: Job, reply: Reply) -> None:
+        try:
+            if job.op is wire.Op.PUBLIC_KEY:
+                read_key(self._name, job.entry, reply.body, self._verify)
+                _succeed(job.future, job.entry.public_key)
+            else:
+                _succeed(job.future, read_signature(self._name, job, reply, self._verify))
+        except IntaglioError as error:
+            _fail(job.future, error)
+
+    def _settle_control(
+        self, control: _Control, reply: Reply | None, error: IntaglioError | None
+    ) -> None:
+        identity = self._session.identity
+        if control.request.op is wire.Op.WIPE_ALL:
+            self._barrier = False
+            self._ring.reset(identity.key_slots if identity else 0)
+        elif control.entry is not None:
+            self._ring.release(control.entry)
+        if reply is None:
+            _fail(control.future, error)
+        elif control.request.op is wire.Op.COUNTERS:
+            session = self._session
+            counts = wire.COUNTERS.unpack(reply.body)
+            link = (session.frames_bad, session.resent, session.unmatched)
+            _succeed(control.future, Counters(*counts.values(), *link))
+        else:
+            _succeed(control.future, None)
+
+    # Keys
+
+    def _line_up(self, entry: Entry) -> None:
+        """Put ``entry``, which has jobs, where its turn will come."""
+        if entry.state is not Residency.RESIDENT:
+            self._ring.want(entry)
+        elif not entry.ready:
+            entry.ready = True
+            self._ready.append(entry)
+
+    def _fail_queue(self, entry: Entry, error: IntaglioError) -> None:
+        while entry.queue:
+            _fail(entry.queue.popleft().future, error)
+
+    def _drop(self, entry: Entry) -> None:
+        """Forget the key of ``entry``, which is to be wiped."""
+        error = InputError("the key was wiped before this was sent: load it again")
+        entry.wiped = True
+        self._fail_queue(entry, error)
+        if entry in self._ring.wanted:
+            self._ring.wanted.remove(entry)
+        self._discard(entry, error)
+
+    def _discard(self, entry: Entry, error: IntaglioError) -> None:
+        entry.zeroise()
+        self._entries.pop(entry, None)
+        if entry.key is not None:
+            self._by_key.pop(entry.key, None)
+        _fail(entry.load_future, error)
+
+    def _wipe_slot(self, entry: Entry) -> None:
+        """Wipe the slot of an entry that is to be wiped, once nothing of it is in flight."""
+        future = entry.wipe_future
+        if future is None or not entry.idle:
+            return
+        entry.wipe_future = None
+        if entry.state is Residency.RESIDENT:
+            request = Request(wire.Op.WIPE_KEY, slot=entry.slot)
+            self._control.append(_Control(request, future, entry))
+        else:
+            _succeed(future, None)
+
+    def _ask(self, control: _Control, now: float) -> None:
+        if self._dead is not None:
+            _fail(control.future, self._dead)
+            return
+        self._control.append(control)
+        self._issue(now)
+
+
+def _succeed(future: Future[Any], value: object) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: Future[Any], error: IntaglioError | None) -> None:
+    if not future.done():
+        # A copy: one error may end many futures, and each raise adds to its traceback.
+        future.set_exception(type(error)(*error.args) if error else None)
+
+
+def _futures_of(handle: object) -> list[Future[Any]]:
+    match handle:
+        case Job():
+            return [handle.future, *_futures_of_wipe(handle.entry)]
+        case Entry():
+            return [handle.load_future, *_futures_of_wipe(handle)]
+        case _Control():
+            return [handle.future]
+    return []
+
+
+def _futures_of_wipe(entry: Entry) -> list[Future[Any]]:
+    return [entry.wipe_future] if entry.wipe_future else []

@@ -1,0 +1,160 @@
+"""Which key is in which of the device's slots: the slots are a cache of the keys held here.
+
+Least recently used goes first, but never a key with jobs in flight, and not one with jobs waiting
+unless it was told to make room.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict, deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from intaglio import wire
+from intaglio.curve import Curve
+from intaglio.values import Key, Signature
+
+
+class Residency(enum.Enum):
+    """Where a key is."""
+
+    ABSENT = enum.auto()
+    """In host memory only."""
+    LOADING = enum.auto()
+    """Its load is in flight."""
+    RESIDENT = enum.auto()
+    """In its slot, with the generation that its load was answered with."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Something to be done with a key: a signature, or its public key read back."""
+
+    op: wire.Op
+    body: bytes = field(repr=False)
+    future: Future[Signature] | Future[bytes]
+    entry: Entry
+    generation: int = 0
+    """Generation under which it was sent last."""
+    reloads: int = 0
+    """Times it came back because its key was no longer in the slot."""
+    reopened: bool = False
+    """Whether it came back because the session was lost."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A key held for the caller, its secret, and what waits for it."""
+
+    curve: Curve
+    secret: bytearray = field(repr=False)
+    load_future: Future[Key]
+    """Ends with the first load."""
+    point: bytes = b""
+    """Public key that the first load was answered with, as :class:`Key` takes it."""
+    key: Key | None = None
+    """Given out once the first load was answered."""
+    state: Residency = Residency.ABSENT
+    slot: int = 0
+    generation: int = 0
+    in_flight: int = 0
+    queue: deque[Job] = field(default_factory=deque)
+    draining: bool = False
+    """Told to make room: no more of its jobs are sent until it has been loaded again."""
+    ready: bool = False
+    """Whether it stands in the dispatcher's round of keys with jobs to send."""
+    wanted_at: int = 0
+    """Count of uses of all keys when it began to want a slot."""
+    reopened: bool = False
+    wiped: bool = False
+    wipe_future: Future[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the device has nothing of it in hand."""
+        return not self.in_flight and self.state is not Residency.LOADING
+
+    @property
+    def public_key(self) -> bytes:
+        """Public key in the form of :attr:`Key.public_key`."""
+        return Key(self.curve, self.point).public_key
+
+    def zeroise(self) -> None:
+        """Overwrite the secret; copies in frames that are in flight live until answered."""
+        self.secret[:] = bytes(len(self.secret))
+
+
+class Keyring:
+    """The slots of one device in order of use, and the keys that want one."""
+
+    def __init__(self) -> None:
+        self._slots: OrderedDict[int, Entry | None] = OrderedDict()
+        self.wanted: deque[Entry] = deque()
+        self._uses = 0
+
+    def reset(self, slots: int) -> None:
+        """Start with ``slots`` empty slots; keys that had jobs waiting want one again."""
+        tenants = [tenant for tenant in self._slots.values() if tenant is not None]
+        self._slots = OrderedDict((slot, None) for slot in range(slots))
+        for tenant in tenants:
+            self._evict(tenant)
+
+    def want(self, entry: Entry) -> None:
+        """Queue ``entry`` for a slot, once."""
+        if entry.state is Residency.ABSENT and entry not in self.wanted:
+            entry.wanted_at = self._uses
+            self.wanted.append(entry)
+
+    def claim(self) -> bool:
+        """Give the first that wants one a slot to load into, if one is free or can be freed."""
+        for slot, tenant in self._slots.items():
+            if tenant is None or _may_go(tenant):
+                entry = self.wanted.popleft()
+                self._slots[slot] = entry
+                self._slots.move_to_end(slot)
+                entry.slot = slot
+                entry.state = Residency.LOADING
+                if tenant is not None:
+                    self._evict(tenant)
+                return True
+        return False
+
+    def used(self, entry: Entry) -> None:
+        """Note that a job with the key goes out now."""
+        self._uses += 1
+        self._slots.move_to_end(entry.slot)
+
+    def release(self, entry: Entry) -> None:
+        """Take ``entry`` out of its slot, which becomes the first to be claimed."""
+        if self._slots.get(entry.slot) is entry:
+            self._slots[entry.slot] = None
+            self._slots.move_to_end(entry.slot, last=False)
+        self._evict(entry)
+
+    def make_room(self, patience: int) -> None:
+        """Tell the least recently used key to make room for the first that wants a slot.
+
+        Does so only if ``patience`` uses of other keys have passed it, and to one at a time.
+        """
+        if self._uses - self.wanted[0].wanted_at < patience:
+            return
+        tenants = [tenant for tenant in self._slots.values() if tenant is not None]
+        if any(tenant.draining for tenant in tenants):
+            return
+        for tenant in tenants:
+            if tenant.state is Residency.RESIDENT and not tenant.wiped:
+                tenant.draining = True
+                return
+
+    def _evict(self, tenant: Entry) -> None:
+        tenant.state = Residency.ABSENT
+        tenant.draining = False
+        if tenant.queue:
+            self.want(tenant)
+
+
+def _may_go(tenant: Entry) -> bool:
+    if tenant.wiped or not tenant.idle:
+        return False
+    return tenant.draining or not tenant.queue

@@ -1,0 +1,369 @@
+"""One session with one device, sans-IO: bytes and times in, bytes and outcomes out.
+
+No sockets, threads or clocks in here. The owner passes what arrived and what time it is, sends what
+comes out, and calls :meth:`Session.poll` at :attr:`Session.next_deadline`. Every submitted request
+ends in exactly one :class:`Outcome`.
+
+**Tags** are sequence numbers and the device takes only newer ones (:func:`intaglio.wire.is_newer`),
+so nothing is ever sent twice under one tag. A request that seems lost goes out again under a new
+tag; the old tag stays good: whichever answer comes first answers the request, later ones count as
+``unmatched``. A request seems lost
+
+* when nothing was heard for ``retry_s`` since it was sent (silence of the whole link, so a slow
+  device with a long queue is left alone as long as it answers anything);
+* when the device says BAD_FRAME: the frame after the last accepted tag was damaged;
+* when ``OVERTAKEN`` windows of requests sent after it have been answered.
+
+DUPLICATE answers are counted and otherwise ignored: the first copy is answered by itself.
+KEY_IN_USE means "not yet": the request is sent again later.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from intaglio import frame, wire
+from intaglio.errors import BY_STATUS, IntaglioError, ProtocolError, RequestTimeout
+from intaglio.values import Identity, version_mismatch
+
+SILENT_TRIES = 4
+"""Times a request is sent before silence ends it."""
+EAGER_TRIES = 64
+"""Times a request is sent again on evidence: a bad frame, being overtaken, a key in use."""
+OVERTAKEN = 2
+"""Windows of later requests that are answered before an older one is taken for lost."""
+FIRST_DELAY = 1 / 64
+"""First wait after KEY_IN_USE, in units of ``retry_s``; doubled each time up to ``retry_s``."""
+TAG_GAP = 1 << 10
+"""Tags left out before an OPEN, so that answers to an earlier session match nothing."""
+
+REPLY_BYTES = {
+    wire.Op.OPEN: wire.IDENTITY.size,
+    wire.Op.IDENTIFY: wire.IDENTITY.size,
+    wire.Op.COUNTERS: wire.COUNTERS.size,
+    wire.Op.LOAD_KEY: wire.KEY.size,
+    wire.Op.PUBLIC_KEY: wire.KEY.size,
+    wire.Op.WIPE_KEY: 0,
+    wire.Op.WIPE_ALL: 0,
+    wire.Op.SIGN_MESSAGE: wire.SIGNATURE_BYTES,
+    wire.Op.SIGN_DIGEST: wire.SIGNATURE_BYTES,
+}
+"""Body length of an OK reply per op, in bytes."""
+
+ADVICE = {
+    wire.Status.BAD_VERSION: "it speaks another protocol version: flash a matching bitstream",
+    wire.Status.BAD_OP: "it does not know the operation: flash a newer bitstream",
+    wire.Status.BAD_LENGTH: "the length is not allowed: shorten the message",
+    wire.Status.BAD_CURVE: "it was built without this curve, or the operation is not for it",
+    wire.Status.BAD_SLOT: "it has fewer key slots: use a lower slot",
+    wire.Status.EMPTY_SLOT: "there is no key in the slot: load one",
+    wire.Status.WRONG_CURVE: "the slot holds a key of another curve: name the key's own curve",
+    wire.Status.STALE_KEY: "the slot holds another key by now: load the key again",
+    wire.Status.STALE_SESSION: "it was reset or opened by another host: open it again",
+    wire.Status.INVALID_KEY: "the secret is 0 or not below the group order: use another",
+    wire.Status.KEY_IN_USE: "the slot has had jobs in flight all along: wait for them",
+    wire.Status.DUPLICATE: "the tag was used before",
+    wire.Status.BAD_FRAME: "the frame arrived damaged: check cable and baud rate",
+    wire.Status.FAULT: "its release check failed and no signature left it: sign again",
+}
+"""What each refusal means and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of the device; the tag and the session are the session's to add."""
+
+    op: wire.Op
+    body: bytes = field(default=b"", repr=False)
+    slot: int = 0
+    curve: wire.CurveId = wire.CurveId.NONE
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An OK reply."""
+
+    body: bytes = b""
+    recid: int = wire.NO_RECID
+    cycles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the request submitted with ``handle`` ended: in a reply or in an error, never both."""
+
+    handle: Any
+    reply: Reply | None = None
+    error: IntaglioError | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A request without an outcome yet."""
+
+    request: Request
+    handle: Any
+    order: int
+    tags: list[int] = field(default_factory=list)
+    sent_at: float = 0.0
+    silent_tries: int = 0
+    eager_tries: int = 0
+    busy_tries: int = 0
+    passed_at: int = 0
+    """Count of answered requests at which this one has been overtaken too often."""
+    held_until: float = 0.0
+    """While held (not in the device): when to send it again."""
+
+
+class Session:
+    """The protocol state of one device. ``name`` is what messages call it.
+
+    ``retry_s`` is how long the link may be silent before requests are sent again, in seconds.
+    ``rng`` gives session ids and the first tag.
+    """
+
+    def __init__(
+        self, name: str, retry_s: float, rng: random.Random | random.SystemRandom | None = None
+    ) -> None:
+        self._name = name
+        self._retry_s = retry_s
+        self._rng = rng or random.SystemRandom()
+        self._decoder = frame.Decoder(wire.MAX_REPLY_BYTES)
+        self._tag = self._rng.randrange(1 << wire.TAG_BITS)
+        self._session_id = 0
+        self._by_tag: dict[int, _Pending] = {}
+        self._sent: dict[_Pending, None] = {}
+        self._held: dict[_Pending, None] = {}
+        self._submitted = 0
+        self._answered = 0
+        self._pages = 0
+        self._heard_at = 0.0
+        self._moved_at = 0.0
+        self.identity: Identity | None = None
+        self.resent = 0
+        self.unmatched = 0
+        self.duplicates = 0
+
+    @property
+    def frames_bad(self) -> int:
+        """Damaged frames that arrived."""
+        return self._decoder.frames_bad
+
+    @property
+    def outstanding(self) -> int:
+        """Requests without an outcome."""
+        return len(self._sent) + len(self._held)
+
+    def room(self, request: Request) -> bool:
+        """Whether the device's window has room for ``request``: a job and its pages of bytes.
+
+        Before OPEN is answered the window is one request.
+        """
+        if not self.outstanding:
+            return True
+        if self.identity is None:
+            return False
+        pages = self._pages + wire.pages(len(request.body))
+        return (
+            self.outstanding < self.identity.job_slots
+            and pages * wire.PAGE_BYTES <= self.identity.pool_bytes
+        )
+
+    def open(self, handle: Any, now: float) -> bytes:
+        """Bytes that open a new session; its outcome sets :attr:`identity` and the window.
+
+        Nothing may be outstanding: see :meth:`abandon`.
+        """
+        if self.outstanding:
+            raise RuntimeError("abandon what is outstanding before opening a session")
+        previous = self._session_id
+        while self._session_id == previous:
+            self._session_id = self._rng.randrange(1, 1 << 16)
+        self.identity = None
+        self._tag = (self._tag + TAG_GAP) % (1 << wire.TAG_BITS)
+        return frame.DELIMITER + self.submit(Request(wire.Op.OPEN), handle, now)
+
+    def submit(self, request: Request, handle: Any, now: float) -> bytes:
+        """Bytes that carry ``request``; its outcome names ``handle``. Ask :meth:`room` first."""
+        self._submitted += 1
+        pending = _Pending(request, handle, self._submitted)
+        self._pages += wire.pages(len(request.body))
+        return self._send(pending, now)
+
+    def abandon(self) -> list[Any]:
+        """Forget everything outstanding without an outcome; the handles, in order of submission."""
+        handles = [pending.handle for pending in sorted(self._all(), key=lambda p: p.order)]
+        self._by_tag.clear()
+        self._sent.clear()
+        self._held.clear()
+        self._pages = 0
+        return handles
+
+    def moved(self, now: float) -> None:
+        """Note that the link took bytes: a link that is slow to send is not silent."""
+        self._moved_at = now
+
+    def feed(self, data: bytes, now: float) -> list[Outcome]:
+        """Outcomes of the replies that ``data`` completes. Follow with :meth:`poll`."""
+        outcomes: list[Outcome] = []
+        for payload in self._decoder.feed(data):
+            self._heard_at = self._moved_at = now
+            outcomes += self._take(payload, now)
+        return outcomes
+
+    def heard_since(self, time: float) -> bool:
+        """Whether a whole frame arrived at or after ``time``."""
+        return self._heard_at >= time
+
+    @property
+    def next_deadline(self) -> float | None:
+        """Time of the next :meth:`poll`, in the caller's seconds; ``None`` if nothing waits."""
+        times = [pending.held_until for pending in self._held]
+        if self._sent:
+            times.append(self._silent_at(next(iter(self._sent))))
+        return min(times, default=None)
+
+    def poll(self, now: float) -> tuple[bytes, list[Outcome]]:
+        """What is due at ``now``: bytes to send again, and requests that ended in a time-out."""
+        due = [pending for pending in self._held if pending.held_until <= now]
+        overdue = []
+        for pending in self._sent:
+            if self._silent_at(pending) > now:
+                break
+            overdue.append(pending)
+        outcomes: list[Outcome] = []
+        for pending in overdue:
+            if self._heard_at > pending.sent_at:
+                pending.silent_tries = 0
+                pending.eager_tries += 1
+            due.append(pending)
+        data = bytearray()
+        for pending in due:
+            if pending.silent_tries >= SILENT_TRIES or pending.eager_tries >= EAGER_TRIES:
+                outcomes.append(self._end(pending, error=self._timeout(pending)))
+            else:
+                data += frame.DELIMITER + self._send(pending, now)
+                self.resent += 1
+        return bytes(data), outcomes
+
+    def _all(self) -> Iterator[_Pending]:
+        yield from self._sent
+        yield from self._held
+
+    def _silent_at(self, pending: _Pending) -> float:
+        return max(pending.sent_at, self._moved_at) + self._retry_s
+
+    def _send(self, pending: _Pending, now: float) -> bytes:
+        self._held.pop(pending, None)
+        self._sent.pop(pending, None)
+        self._tag = (self._tag + 1) % (1 << wire.TAG_BITS)
+        self._by_tag[self._tag] = pending
+        pending.tags.append(self._tag)
+        pending.sent_at = now
+        pending.silent_tries += 1
+        window = self.identity.job_slots if self.identity else 1
+        pending.passed_at = self._answered + len(self._sent) + OVERTAKEN * window
+        self._sent[pending] = None
+        request = pending.request
+        header = wire.REQUEST.pack(
+            version=wire.VERSION,
+            op=request.op,
+            tag=self._tag,
+            session=self._session_id,
+            length=len(request.body),
+            slot=request.slot,
+            curve=request.curve,
+            generation=request.generation,
+        )
+        return frame.encode(header + request.body)
+
+    def _take(self, payload: bytes, now: float) -> list[Outcome]:
+        if payload and payload[0] != wire.VERSION:
+            error = version_mismatch(self._name, payload[0])
+            return [self._end(pending, error=error) for pending in list(self._all())]
+        if len(payload) < wire.REPLY.size:
+            self.unmatched += 1
+            return []
+        reply = wire.REPLY.unpack(payload)
+        if reply["status"] == wire.Status.BAD_FRAME and reply["op"] == 0:
+            self._send_after(reply["tag"], now)
+            return []
+        pending = self._by_tag.get(reply["tag"])
+        if pending is None or pending.request.op != reply["op"]:
+            self.unmatched += 1
+            return []
+        if reply["status"] == wire.Status.DUPLICATE:
+            self.duplicates += 1
+            return []
+        if reply["status"] == wire.Status.KEY_IN_USE and pending.eager_tries < EAGER_TRIES:
+            delay = self._retry_s * min(1.0, FIRST_DELAY * 2**pending.busy_tries)
+            pending.busy_tries += 1
+            self._hold(pending, now + delay)
+            return []
+        self._answered += 1
+        outcome = self._end(pending, **self._judge(pending, reply, payload[wire.REPLY.size :]))
+        self._find_overtaken(now)
+        return [outcome]
+
+    def _judge(self, pending: _Pending, reply: dict[str, Any], body: bytes) -> dict[str, Any]:
+        """The reply or the error that ``reply`` means for ``pending``."""
+        op, status = pending.request.op, reply["status"]
+        if status in BY_STATUS:
+            advice = ADVICE[wire.Status(status)]
+            return {"error": BY_STATUS[status](f"{self._name} refused {op.name}: {advice}")}
+        if status != wire.Status.OK or reply["length"] != len(body) or len(body) != REPLY_BYTES[op]:
+            return {
+                "error": ProtocolError(
+                    f"{self._name} answered {op.name} with status {status} and {len(body)} bytes, "
+                    "which this protocol version does not allow: flash a matching bitstream"
+                )
+            }
+        if op is wire.Op.OPEN:
+            try:
+                self.identity = Identity.from_record(self._name, body)
+            except ProtocolError as error:
+                return {"error": error}
+        return {"reply": Reply(body, reply["recid"], reply["cycles"])}
+
+    def _send_after(self, last_tag: int, now: float) -> None:
+        """A frame after ``last_tag`` was damaged: send again the first one it can have been."""
+        for pending in self._sent:
+            newer = wire.is_newer(pending.tags[-1], last_tag)
+            if newer or pending.request.op is wire.Op.OPEN:
+                self._hold(pending, now)
+                return
+
+    def _find_overtaken(self, now: float) -> None:
+        while self._sent:
+            oldest = next(iter(self._sent))
+            if self._answered < oldest.passed_at:
+                return
+            self._hold(oldest, now)
+
+    def _hold(self, pending: _Pending, until: float) -> None:
+        """Take ``pending`` for not in the device and send it again at ``until``."""
+        self._sent.pop(pending, None)
+        self._held[pending] = None
+        pending.held_until = until
+        pending.silent_tries = 0
+        pending.eager_tries += 1
+
+    def _end(
+        self, pending: _Pending, reply: Reply | None = None, error: IntaglioError | None = None
+    ) -> Outcome:
+        self._sent.pop(pending, None)
+        self._held.pop(pending, None)
+        for tag in pending.tags:
+            self._by_tag.pop(tag, None)
+        self._pages -= wire.pages(len(pending.request.body))
+        return Outcome(pending.handle, reply, error)
+
+    def _timeout(self, pending: _Pending) -> RequestTimeout:
+        return RequestTimeout(
+            f"{self._name} did not answer {pending.request.op.name} in {len(pending.tags)} tries of "
+            f"{self._retry_s:g} s: check that it is powered and connected, or raise timeout_s"
+        )
