@@ -30,7 +30,8 @@ Operands = data.StructLayout(
         "neg": 1,
     }
 )
-"""Words read for an instruction: the four ports, the table entry and its sign, the job's neg flag."""
+"""Words read for an instruction: the four ports, the table entry and its sign, the job's neg flag.
+"""
 
 
 def _by_curve(curve: Value, values: dict[Curve, int], width: int) -> Value:
@@ -156,7 +157,8 @@ class Reducer(wiring.Component):
 
         def folded(value: Value, curve: Value, splits: dict[Curve, tuple[int, int]]) -> Value:
             sums = {
-                c: value[:split] + value[split:] * C(factor) for c, (split, factor) in splits.items()
+                c: value[:split] + value[split:] * C(factor)
+                for c, (split, factor) in splits.items()
             }
             return Mux(curve, sums[Curve.SECP256K1], sums[Curve.ED25519])
 

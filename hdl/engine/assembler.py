@@ -1,8 +1,8 @@
 """Assembler: programs written in Python become instruction words.
 
-A program names its values; :class:`Assembler` hands out registers by lifetime. A value defined with a
-name in :data:`SHARED` lives in the same register in every program of a job, so one program can leave
-it for a later one. Everything else is free after its last use.
+A program names its values; :class:`Assembler` hands out registers by lifetime. A value defined with
+a name in :data:`SHARED` lives in the same register in every program of a job, so one program can
+leave it for a later one. Everything else is free after its last use.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ class Assembler:
 
     curve: Curve
     constants: ConstantPool
+    checked: bool = True
+    """Whether the release check's instructions are wanted."""
     lines: list[Line] = field(default_factory=list)
 
     def op(

@@ -55,7 +55,8 @@ class Barrel(wiring.Component):
         An instruction was issued in this clock.
 
     Timing: a slot alone issues every ``latency`` clocks; together at most one every ``interval``.
-    Security: registers, inbox, digits, H and key words are secret; idle pipeline stages carry zeros.
+    Security: registers, inbox, digits, H and key words are secret; idle pipeline stages carry
+    zeros.
     """
 
     def __init__(self, image: Image, *, interval: int, slots: int, jobs: int, keys: int) -> None:
@@ -125,9 +126,7 @@ class Barrel(wiring.Component):
             m.d.sync += [valid[i].eq(valid[i - 1]), slot[i].eq(slot[i - 1])]
         return valid, slot
 
-    def _fetch(
-        self, m: Module, issue: Issue
-    ) -> tuple[list[data.View], list[Signal], list[Signal]]:
+    def _fetch(self, m: Module, issue: Issue) -> tuple[list[data.View], list[Signal], list[Signal]]:
         """Instruction, job and key at stages 1 to 3 (index 0 is unused)."""
         m.submodules.rom = rom = Memory(
             shape=Operation.size,
@@ -222,7 +221,9 @@ class Barrel(wiring.Component):
     ) -> None:
         """The second half of an instruction: its sum takes H, its result is written."""
         alu = self._alu
-        record = data.StructLayout({"op": Operation, "job": range(self.jobs), "key": range(self.keys)})
+        record = data.StructLayout(
+            {"op": Operation, "job": range(self.jobs), "key": range(self.keys)}
+        )
         m.submodules.in_flight = in_flight = Memory(shape=record, depth=self.slots, init=[])
         m.submodules.high_words = high = Memory(shape=WORD_BITS, depth=self.slots, init=[])
         write = in_flight.write_port()

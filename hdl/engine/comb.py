@@ -5,12 +5,13 @@ A scalar k is multiplied as ``sum d_i 2^(w i) G`` with every digit odd, ``|d_i| 
 
     u = (k + 2^(w n) - 1) / 2  mod order
 
-so recoding is one modular product, needs no odd scalar and has no zero digit. The top bit of ``u_i``
-is the sign (1: positive); the table index is the remaining bits, inverted when negative. Entry ``j``
-of window ``i`` is ``(2j + 1) 2^(w i) G``.
+so recoding is one modular product, needs no odd scalar and has no zero digit. The top bit of
+``u_i`` is the sign (1: positive); the table index is the remaining bits, inverted when negative.
+Entry ``j`` of window ``i`` is ``(2j + 1) 2^(w i) G``.
 
-An Ed25519 entry is (y + x, y - x, 2dxy) (Hisil, Wong, Carter, Dawson 2008, with a = -1). A secp256k1
-entry is (x', y') on the isomorphic curve on which 3b = 1: x' = v^2 x, y' = v^3 y with v^6 = 1/(3b).
+An Ed25519 entry is (y + x, y - x, 2dxy) (Hisil, Wong, Carter, Dawson 2008, with a = -1). A
+secp256k1 entry is (x', y') on the isomorphic curve on which 3b = 1: x' = v^2 x, y' = v^3 y with v^6
+= 1/(3b).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The engine's instruction set: one table that everything else reads.
 
-There is one kind of instruction. It reads up to four words, multiplies two sums of them, adds, reduces
-and writes one word back::
+There is one kind of instruction. It reads up to four words, multiplies two sums of them, adds,
+reduces and writes one word back::
 
     A      = p0 * 2^shift0  (+ p1 | - p1)            or  neg ? p1 : p0
     B      = p2 * 2^shift2  (+ p3 | - p3)            or  p0 + p1   or a comb table operand
@@ -16,8 +16,8 @@ branches: a program is a straight line of these, so its time cannot depend on da
 Words are :data:`WORD_BITS` wide. Subtractions under ``FOLD`` add :func:`bias`, a multiple of the
 prime, so that no operand is ever negative; under the raw outputs they wrap modulo 2^260.
 
-Encoding, assembler, decoder, instruction-level model and the manual in ``hdl/README.md`` all come from
-:data:`FIELDS`.
+Encoding, assembler, decoder, instruction-level model and the manual in ``hdl/README.md`` all come
+from :data:`FIELDS`.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def start_layout(jobs: int, keys: int) -> data.StructLayout:
 class Issue(wiring.Component):
     """Queue of slots ready to issue, with program counters and owners.
 
-    A slot whose instruction has retired queues again; every ``interval`` clocks the oldest queued slot
-    issues. A new program takes a free slot in a clock in which nothing retires.
+    A slot whose instruction has retired queues again; every ``interval`` clocks the oldest queued
+    slot issues. A new program takes a free slot in a clock in which nothing retires.
 
     Parameters
     ----------
@@ -75,7 +75,10 @@ class Issue(wiring.Component):
         m.submodules.queue = queue = SyncFIFO(
             width=bits_for(self.slots - 1), depth=max(self.slots, 2)
         )
-        read_owner, read_counter = owners.read_port(domain="comb"), counters.read_port(domain="comb")
+        read_owner, read_counter = (
+            owners.read_port(domain="comb"),
+            counters.read_port(domain="comb"),
+        )
         next_counter = counters.read_port(domain="comb")
         write_owner, write_counter = owners.write_port(), counters.write_port()
 

@@ -22,8 +22,8 @@ class CombTable(wiring.Component):
     negative : Out(1), f0, f1, f2 : Out(256)
         Sign and fields of the entry, one clock later, canonical.
 
-    Timing: one clock. Security: ``digits`` is secret; it addresses block RAM, whose access time does
-    not depend on the address.
+    Timing: one clock. Security: ``digits`` is secret; it addresses block RAM, whose access time
+    does not depend on the address.
     """
 
     def __init__(self, image: Image) -> None:

@@ -1,14 +1,14 @@
 """Lazy reduction modulo the field primes, and the ranges it takes and leaves.
 
-Both primes are just below a power of two, so the part of a number above 2^256 comes back multiplied by
-a small constant::
+Both primes are just below a power of two, so the part of a number above 2^256 comes back multiplied
+by a small constant::
 
-    T  < 2^518                            a product of two operands below 2^259, plus addends
-    T1 = T mod 2^256 + c (T div 2^256)    2^256 = c mod p: c = 38 or 2^32 + 977;  T1 < 2^296
-    T2 = T1 mod 2^k + c' (T1 div 2^k)     2^k = c' mod p: k = 255, c' = 19 or k = 256, c' = 2^32 + 977
+    T  < 2^518                          a product of two operands below 2^259, plus addends
+    T1 = T mod 2^256 + c (T div 2^256)  2^256 = c mod p: c = 38 or 2^32 + 977; T1 < 2^296
+    T2 = T1 mod 2^k + c' (T1 div 2^k)   2^k = c' mod p: k, c' = 255, 19 or 256, 2^32 + 977
 
-``T2`` is *lazy*: congruent to ``T``, below :attr:`Fold.lazy_bound`, which is below 2p. A *canonical*
-value is below p; one conditional subtraction makes a lazy one canonical.
+``T2`` is *lazy*: congruent to ``T``, below :attr:`Fold.lazy_bound`, which is below 2p. A
+*canonical* value is below p; one conditional subtraction makes a lazy one canonical.
 """
 
 from __future__ import annotations

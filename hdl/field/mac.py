@@ -27,8 +27,8 @@ class MultiplyAccumulate(wiring.Component):
         Valid ``latency`` clocks after ``start``, for one clock.
 
     Timing: ``latency`` and ``interval``, constant. Security: all operands may be secret; without a
-    start the operand registers load zeros, so that nothing stays behind ``interval + latency`` clocks
-    after the last product.
+    start the operand registers load zeros, so that nothing stays behind ``interval + latency``
+    clocks after the last product.
     """
 
     def __init__(self, width: int, interval: int):
@@ -86,6 +86,8 @@ class MultiplyAccumulate(wiring.Component):
             sum_.eq(partial + Mux(first, start, high)),
             self.product.eq(Cat(low, high)),
         ]
-        m.d.sync += [high.eq(sum_ >> self.digit), low.eq(Cat(low, sum_[: self.digit])[self.digit :])]
+        m.d.sync += [
+            high.eq(sum_ >> self.digit),
+            low.eq(Cat(low, sum_[: self.digit])[self.digit :]),
+        ]
         return m
-

@@ -23,7 +23,8 @@ from intaglio.sim import bfm
 from intaglio.sim.model.engine import Context, EngineModel
 
 JOBS, KEYS = 8, 8
-WINDOW, INTERVAL, SLOTS = (int(n) for n in os.environ.get("BARREL", "4,16,2").split(","))
+WINDOW = int(os.environ.get("BARREL_WINDOW", "4"))
+SLOTS = int(os.environ.get("BARREL_SLOTS", "2"))
 SEQUENCES = (
     (Program.ED25519_SCALAR_A, Program.ED25519_POINT),
     (Program.ED25519_SCALAR_R, Program.ED25519_POINT, Program.ED25519_FINISH),
@@ -35,8 +36,8 @@ SEQUENCES = (
 class BarrelWithKeys(wiring.Component):
     """The barrel beside a memory of key words."""
 
-    def __init__(self) -> None:
-        self.barrel = Barrel(Image(WINDOW), interval=INTERVAL, slots=SLOTS, jobs=JOBS, keys=KEYS)
+    def __init__(self, *, window: int, interval: int, slots: int) -> None:
+        self.barrel = Barrel(Image(window), interval=interval, slots=slots, jobs=JOBS, keys=KEYS)
         members = dict(self.barrel.signature.members)
         del members["key_read"], members["key_word"], members["key_write"]
         super().__init__(members)
@@ -72,7 +73,7 @@ class Driver:
         self.lock = Lock()
         self.start_source = bfm.Source(dut, "start", start_layout(JOBS, KEYS))
         self.wipe_source = bfm.Source(dut, "wipe")
-        self.layout = BarrelWithKeys().done.shape()
+        self.layout = BarrelWithKeys(window=WINDOW, interval=1, slots=SLOTS).done.shape()
 
     async def watch(self) -> None:
         while True:
@@ -88,6 +89,11 @@ class Driver:
                 self.dut.inbox.value = bfm.pack(inbox_layout(JOBS), fields)
                 await RisingEdge(self.dut.clk)
             self.dut.inbox.value = 0
+
+    async def write_raw_key(self, key: int, context: Context) -> None:
+        context.key[3] = edge_scalar(SECP256K1.order)
+        self.dut.keys[key * KEY_WORDS + 3].value = context.key[3]
+        await RisingEdge(self.dut.clk)
 
     async def run(self, program: Program, job: int, key: int) -> None:
         self.done.pop(job, None)
@@ -135,6 +141,7 @@ async def job(driver: Driver, index: int, key: int, sequences: tuple[Any, ...]) 
     for sequence in sequences:
         of_ed25519 = sequence[0].name.startswith("ED25519")
         order = ED25519.order if of_ed25519 else SECP256K1.order
+        await driver.write_raw_key(key, context)
         for program in sequence:
             if program not in (Program.ED25519_POINT, Program.ECDSA_POINT, Program.ECDSA_FINISH):
                 context.inbox = [edge_scalar(order), edge_scalar(order)]

@@ -1,7 +1,7 @@
 """Instruction-accurate model of the engine: the golden model of every program.
 
-Runs the very instruction words of the program ROM on plain integers and checks the numeric ranges that
-the hardware relies on. A word it computes is bit for bit the word the gateware computes.
+Runs the very instruction words of the program ROM on plain integers and checks the numeric ranges
+that the hardware relies on. A word it computes is bit for bit the word the gateware computes.
 """
 
 from __future__ import annotations

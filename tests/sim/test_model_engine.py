@@ -62,7 +62,7 @@ def rfc6979(d: int, digest: bytes) -> int:
 
 
 def load_secp256k1(model: EngineModel, d: int) -> Context:
-    load = Context(inbox=[d, 0], key=[0, 0, 0, d])
+    load = Context(key=[0, 0, 0, d])
     model.run(Program.ECDSA_SCALAR_D, load)
     if not load.fault:
         model.run(Program.ECDSA_POINT, load)

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 
 from intaglio.params import ED25519, SECP256K1, Weierstrass
+from intaglio.wire import ReleaseCheck
 
 from ..assembler import Assembler, ConstantPool
 from ..comb import Comb, edwards_table, weierstrass_table
@@ -31,11 +32,13 @@ class Image:
     """Everything the engine is loaded with: programs, constants, tables.
 
     ``window`` is the comb's digit width (2..8). ``curve`` is secp256k1; tests pass another curve
-    y^2 = x^3 + b whose 3b is a sixth power times secp256k1's, or a subgroup of it.
+    y^2 = x^3 + b with 3b a sixth power, or a subgroup of one. ``release_check`` chooses whether the
+    programs check what they computed; see :mod:`.ed25519` and :mod:`.ecdsa` for what is checked.
     """
 
     window: int
     curve: Weierstrass = SECP256K1
+    release_check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
     programs: dict[Program, list[Instruction]] = field(init=False)
     constants: list[int] = field(init=False)
 
@@ -78,7 +81,8 @@ class Image:
     def _assemble(self, program: Program, pool: ConstantPool) -> list[Instruction]:
         of_ed25519 = program.name.startswith("ED25519")
         curve = Curve.ED25519 if of_ed25519 else Curve.SECP256K1
-        asm, comb = Assembler(curve, pool), self.combs[curve]
+        comb = self.combs[curve]
+        asm = Assembler(curve, pool, self.release_check != ReleaseCheck.NONE)
         match program:
             case Program.ED25519_SCALAR_A:
                 ed25519.scalar_a(asm, comb)

@@ -1,8 +1,8 @@
 """Ed25519 (RFC 8032) as engine programs.
 
-Inbox 0 and 1 hold the halves of a SHA-512 digest read little-endian (or, on loading a key, the clamped
-scalar in inbox 0). Outbox 0, 1, 2 receive x, y and S. Key words are ``aR mod L`` and
-``a 2^256 R mod L``.
+Inbox 0 and 1 hold the halves of a SHA-512 digest read little-endian (or, on loading a key, the
+clamped scalar in inbox 0). Outbox 0, 1, 2 receive x, y and S. Key words are ``aR mod L`` and ``a
+2^256 R mod L``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from intaglio.params import ED25519
 
 from ..assembler import ONE, Assembler, Const, Digits, Inbox, Key, Operand, Outbox, Value
 from ..comb import Comb
-from ..isa import A, Addend, B, Check, Dest, Out
+from ..isa import A, Addend, B, Check, Dest
 from .scalars import Order, R
 
 P, D, L = ED25519.p, ED25519.d, ED25519.order
@@ -32,6 +32,8 @@ def recode(order: Order, comb: Comb, scalar: Operand) -> None:
         canonical=True,
         dest=Dest.DIGITS,
     )
+    if not order.asm.checked:
+        return
     order.sum(
         (digits, order.const(2)),
         (scalar, order.const(-1)),
@@ -41,9 +43,9 @@ def recode(order: Order, comb: Comb, scalar: Operand) -> None:
     )
 
 
-def check_digits(asm: Assembler) -> None:
+def check_digits(order: Order) -> None:
     """Fault unless the digit store still holds what was recoded."""
-    asm.op(p0=ONE, p2=Digits(), p3=Value("digits"), b=B.SUB, out=Out.LOW, check=Check.ZERO)
+    order.check_equal(Digits(), Value("digits"))
 
 
 def reduce_digest(order: Order, name: str | None = None) -> Value:
@@ -89,12 +91,14 @@ def point(asm: Assembler, comb: Comb) -> None:
     inverse = invert(asm, z)
     x = asm.mul(x, inverse, "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
     y = asm.mul(y, inverse, "y", canonical=True, dest=Dest.OUTBOX, index=OUT_Y)
+    if not asm.checked:
+        return
     xx1 = asm.mul(x, x, p3=ONE, addend=Addend.PLUS_P3)
     g = asm.mul(xx1, Const(D), p3=Const((1 + D) % P), addend=Addend.MINUS_P3)
     yy = asm.mul(y, y)
     # -x^2 + y^2 = 1 + d x^2 y^2 as y^2 (d x^2 - 1) + x^2 + 1 = 0
     asm.mul(yy, g, p3=xx1, addend=Addend.PLUS_P3, canonical=True, check=Check.ZERO)
-    check_digits(asm)
+    check_digits(Order(asm, L))
 
 
 def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
@@ -126,8 +130,8 @@ def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
 def finish(asm: Assembler) -> None:
     """S = r + k a mod L (section 5.1.6, steps 4 and 5), checked by a second way to it.
 
-    The digest k is folded into S unreduced through both key words; the check reduces k first and uses
-    one key word: S - k a - r = 0. The outbox is compared with the point that was on the curve.
+    The digest k is folded into S unreduced through both key words; the check reduces k first and
+    uses one key word: S - k a - r = 0. The outbox is compared with the point that was on the curve.
     """
     order = Order(asm, L)
     nonce = Value("nonce")
@@ -139,6 +143,8 @@ def finish(asm: Assembler) -> None:
         dest=Dest.OUTBOX,
         index=OUT_S,
     )
+    if not asm.checked:
+        return
     k = reduce_digest(order)
     order.sum(
         (k, Key(KEY_A)),

@@ -1,14 +1,14 @@
 """Arithmetic modulo a group order, in Montgomery form with R = 2^260.
 
-``redc(T) = T / R mod m``, lazily below 2m for T < 2^516. A *sum of products* is accumulated raw (low
-half in a register, high half in H) and reduced once: two more instructions, whatever the number of
-products. A plain word times ``c R mod m`` therefore gives ``c`` times the word.
+``redc(T) = T / R mod m``, lazily below 2m for T < 2^516. A *sum of products* is accumulated raw
+(low half in a register, high half in H) and reduced once: two more instructions, whatever the
+number of products. A plain word times ``c R mod m`` therefore gives ``c`` times the word.
 """
 
 from __future__ import annotations
 
-from ..assembler import ONE, Assembler, Const, Operand, Value
-from ..isa import WORD_BITS, A, Addend, Check, Dest, Out
+from ..assembler import ONE, Assembler, Const, Digits, Key, Operand, Value
+from ..isa import WORD_BITS, A, Addend, B, Check, Dest, Out
 
 R = 1 << WORD_BITS
 
@@ -74,16 +74,19 @@ class Order:
         """x - m if x >= m, for x < 2m."""
         return self.asm.op(
             name,
-            p0=x,
-            p2=ONE,
+            p0=ONE if isinstance(x, Key) else x,
+            p2=x if isinstance(x, Key) else ONE,
             out=Out.LOW,
             canonical=True,
             **options,  # type: ignore[arg-type]
         )
 
     def check_equal(self, x: Operand, y: Value) -> None:
-        """Fault unless the two words are the same integer (x by port 0)."""
-        self.asm.op(p0=x, p1=y, a=A.SUB, p2=ONE, out=Out.LOW, check=Check.ZERO)
+        """Fault unless the two words are the same integer."""
+        if isinstance(x, Key | Digits):
+            self.asm.op(p0=ONE, p2=x, p3=y, b=B.SUB, out=Out.LOW, check=Check.ZERO)
+        else:
+            self.asm.op(p0=x, p1=y, a=A.SUB, p2=ONE, out=Out.LOW, check=Check.ZERO)
 
     def power(self, base: Value, exponent: int) -> Value:
         """base^exponent in Montgomery form, 4-bit sliding windows over a public exponent."""
