@@ -34,8 +34,18 @@ def read_key(name: str, entry: Entry, body: bytes, verify: bool) -> tuple[int, b
     return record["generation"], point
 
 
-def read_signature(name: str, job: Job, reply: Reply, verify: bool) -> Signature:
-    """The signature in ``reply``. Raises :class:`VerifyError` or :class:`ProtocolError`."""
+def read_result(name: str, job: Job, reply: Reply, verify: bool) -> Signature | bytes:
+    """What ``reply`` means for ``job``: a signature, or a public key as ``Key.public_key`` is.
+
+    Raises :class:`VerifyError` or :class:`ProtocolError`.
+    """
+    if job.op is wire.Op.PUBLIC_KEY:
+        read_key(name, job.entry, reply.body, verify)
+        return job.entry.public_key
+    return _read_signature(name, job, reply, verify)
+
+
+def _read_signature(name: str, job: Job, reply: Reply, verify: bool) -> Signature:
     curve = job.entry.curve
     recid = None if reply.recid == wire.NO_RECID else reply.recid
     if recid not in ((None,) if curve is Curve.ED25519 else range(4)):

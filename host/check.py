@@ -45,11 +45,12 @@ def is_right(key: Key, op: wire.Op, body: bytes, signature: Signature) -> bool:
     """Whether what a device answered is a valid signature by ``key``, its recovery id included."""
     if key.curve is Curve.ED25519:
         return signature.recid is None and _verify_ed25519(key.public_key, body, signature.raw)
-    if signature.recid not in range(4) or signature.s > _HALF_ORDER:
+    recid = signature.recid
+    if recid is None or not 0 <= recid <= 3 or signature.s > _HALF_ORDER:
         return False
     try:
         point = coincurve.PublicKey.from_signature_and_message(
-            signature.raw + bytes([signature.recid]), digest_of(op, body), hasher=None
+            signature.raw + bytes([recid]), digest_of(op, body), hasher=None
         )
     except Exception:  # coincurve raises bare Exception or ValueError if nothing can be recovered
         return False

@@ -115,18 +115,19 @@ class DeviceSigner(Signer):
         closed = ClosedError("this signer was closed: open it again")
         wiped = _running()
 
-        def wipe(now: float) -> None:
-            self._dispatcher.cancel_waiting(closed)
-            self._dispatcher.wipe_all(wiped, now)
-
         with contextlib.suppress(IntaglioError, TimeoutError):
-            self._post(wipe)
+            self._post(lambda now: self._dispatcher.shut(closed, wiped, now))
             wiped.result(self._retry_s)
         self._stop()
 
     def _check_key(self, key: Key) -> None:
+        self._check_open()
         if not self._dispatcher.holds(key):
-            raise self._ended or unknown_key(key)
+            raise unknown_key(key)
+
+    def _check_open(self) -> None:
+        if self._ended is not None:
+            raise type(self._ended)(*self._ended.args)
 
     def _start(self, key: Key, op: wire.Op, body: bytes) -> Future[Any]:
         future = _running()
@@ -136,8 +137,7 @@ class DeviceSigner(Signer):
     def _post(self, command: Callable[[float], None]) -> None:
         """Have the device's thread call ``command`` with the time."""
         with self._lock:
-            if self._ended is not None:
-                raise type(self._ended)(*self._ended.args)
+            self._check_open()
             self._commands.append(command)
             self._transport.wake()
 

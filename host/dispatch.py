@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from intaglio import wire
-from intaglio.answers import read_key, read_signature
+from intaglio.answers import read_key, read_result
 from intaglio.curve import Curve
 from intaglio.errors import (
     EmptySlotError,
@@ -31,7 +31,7 @@ from intaglio.errors import (
     StaleSessionError,
     WrongCurveError,
 )
-from intaglio.keyring import Entry, Job, Keyring, Residency
+from intaglio.keyring import Entry, Job, Keyring, Residency, fail, fail_queue, succeed
 from intaglio.session import SILENT_TRIES, Outcome, Reply, Request, Session
 from intaglio.signer import unknown_key
 from intaglio.values import Counters, Identity, Key, Signature
@@ -40,6 +40,7 @@ RELOADS = 3
 """Times a job may find its key gone from the slot and have it loaded again."""
 PATIENCE = 4
 """Windows of jobs on other keys that may pass a key that wants a slot before one must make room."""
+WIPED = "the key was wiped before this was done: load it again"
 
 
 @dataclass(slots=True, eq=False)
@@ -59,21 +60,13 @@ class Dispatcher:
     """
 
     def __init__(
-        self,
-        name: str,
-        *,
-        retry_s: float,
-        verify: bool = True,
-        rng: random.Random | None = None,
+        self, name: str, *, retry_s: float, verify: bool = True, rng: random.Random | None = None
     ) -> None:
         self._name = name
         self._timeout_s = retry_s * SILENT_TRIES
         self._verify = verify
         self._session = Session(name, retry_s, rng)
         self._ring = Keyring()
-        self._entries: dict[Entry, None] = {}
-        self._by_key: dict[Key, Entry] = {}
-        self._ready: deque[Entry] = deque()
         self._control: deque[_Control] = deque()
         self._opened: Future[Identity] = Future()
         self._lost = True
@@ -88,7 +81,7 @@ class Dispatcher:
 
     def holds(self, key: object) -> bool:
         """Whether ``key`` was loaded here and not wiped."""
-        return key in self._by_key
+        return key in self._ring.by_key
 
     def open(self, now: float) -> Future[Identity]:
         """Open the device; ends in its identity."""
@@ -98,11 +91,10 @@ class Dispatcher:
     def load(self, curve: Curve, secret: bytes, future: Future[Key], now: float) -> None:
         """Hold a new key and load it; ``future`` ends in its :class:`Key`."""
         if self._dead is not None:
-            _fail(future, self._dead)
+            fail(future, self._dead)
             return
         entry = Entry(curve, bytearray(secret), future)
-        self._entries[entry] = None
-        self._ring.want(entry)
+        self._ring.add(entry)
         self._issue(now)
 
     def start(
@@ -114,12 +106,12 @@ class Dispatcher:
         now: float,
     ) -> None:
         """Do SIGN_MESSAGE, SIGN_DIGEST or PUBLIC_KEY with ``key``."""
-        entry = self._by_key.get(key)
+        entry = self._ring.by_key.get(key)
         if self._dead is not None or entry is None:
-            _fail(future, self._dead or unknown_key(key))
+            fail(future, self._dead or unknown_key(key))
             return
         entry.queue.append(Job(op, body, future, entry))
-        self._line_up(entry)
+        self._ring.line_up(entry)
         self._issue(now)
 
     def counters(self, future: Future[Counters], now: float) -> None:
@@ -128,42 +120,49 @@ class Dispatcher:
 
     def wipe(self, key: Key, future: Future[None], now: float) -> None:
         """Zeroise ``key`` here at once and in the device as soon as its jobs have ended."""
-        entry = self._by_key.get(key)
+        entry = self._ring.by_key.get(key)
         if self._dead is not None or entry is None:
-            _fail(future, self._dead or unknown_key(key))
+            fail(future, self._dead or unknown_key(key))
             return
         entry.wipe_future = future
-        self._drop(entry)
+        self._drop(entry, InputError(WIPED))
         self._wipe_slot(entry)
         self._issue(now)
 
     def wipe_all(self, future: Future[None], now: float) -> None:
         """Zeroise all keys here at once and in the device when nothing is in flight."""
-        for entry in list(self._entries):
-            self._drop(entry)
+        for entry in list(self._ring.entries):
+            self._drop(entry, InputError(WIPED))
         self._ask(_Control(Request(wire.Op.WIPE_ALL), future), now)
 
     def cancel_waiting(self, error: IntaglioError) -> None:
         """End all that is not in flight with ``error``."""
         for control in self._control:
-            _fail(control.future, error)
+            fail(control.future, error)
         self._control.clear()
         self._ring.wanted.clear()
-        for entry in list(self._entries):
-            self._fail_queue(entry, error)
+        for entry in list(self._ring.entries):
+            fail_queue(entry, error)
             if entry.key is None and entry.state is Residency.ABSENT:
-                self._discard(entry, error)
+                self._ring.discard(entry, error)
+
+    def shut(self, error: IntaglioError, future: Future[None], now: float) -> None:
+        """End all that is not being signed with ``error``, then :meth:`wipe_all`."""
+        self.cancel_waiting(error)
+        for entry in list(self._ring.entries):
+            self._drop(entry, error)
+        self.wipe_all(future, now)
 
     def stop(self, error: IntaglioError) -> None:
         """End everything with ``error``, now and from now on, and forget the keys."""
         self._dead = error
         for handle in self._session.abandon():
             for future in _futures_of(handle):
-                _fail(future, error)
-        _fail(self._opened, error)
+                fail(future, error)
+        fail(self._opened, error)
         self.cancel_waiting(error)
-        for entry in list(self._entries):
-            self._discard(entry, error)
+        for entry in list(self._ring.entries):
+            self._ring.discard(entry, error)
 
     def moved(self, now: float) -> None:
         """Note that the link took bytes from :attr:`output`."""
@@ -184,7 +183,7 @@ class Dispatcher:
 
     def _issue(self, now: float) -> None:
         if self._lost:
-            work = self._control or self._ring.wanted or self._ready
+            work = self._control or self._ring.has_work
             if work and not self._session.outstanding and self._dead is None:
                 self._open(now)
             return
@@ -218,22 +217,17 @@ class Dispatcher:
         return None
 
     def _next_job(self) -> tuple[Request, object] | None:
-        while self._ready and not self._control:
-            entry = self._ready.popleft()
-            if entry.state is not Residency.RESIDENT or entry.draining or not entry.queue:
-                entry.ready = False
-                continue
-            job = entry.queue[0]
-            request = Request(job.op, job.body, entry.slot, entry.curve.wire_id, entry.generation)
-            if not self._session.room(request):
-                self._ready.appendleft(entry)
-                return None
-            self._ready.append(entry)
-            self._ring.used(entry)
-            job.generation = entry.generation
-            entry.in_flight += 1
-            return request, entry.queue.popleft()
-        return None
+        entry = None if self._control else self._ring.next_ready()
+        if entry is None:
+            return None
+        job = entry.queue[0]
+        request = Request(job.op, job.body, entry.slot, entry.curve.wire_id, entry.generation)
+        if not self._session.room(request):
+            return None
+        self._ring.used(entry)
+        job.generation = entry.generation
+        entry.in_flight += 1
+        return request, entry.queue.popleft()
 
     def _open(self, now: float) -> None:
         self._lost = self._barrier = False
@@ -251,11 +245,11 @@ class Dispatcher:
             case Job(entry=entry):
                 entry.in_flight -= 1
                 if handle.reopened or entry.wiped:
-                    _fail(handle.future, error)
+                    fail(handle.future, error)
                 else:
                     handle.reopened = True
                     entry.queue.appendleft(handle)
-                    self._line_up(entry)
+                    self._ring.line_up(entry)
                 self._wipe_slot(entry)
             case Entry():
                 if handle.reopened or handle.wiped:
@@ -301,11 +295,11 @@ class Dispatcher:
         if error is not None or identity is None:
             failure = error or ProtocolError(f"{self._name} did not tell what it is")
             self._lost = True
-            _fail(self._opened, failure)
+            fail(self._opened, failure)
             self.cancel_waiting(failure)
             return
         self._ring.reset(identity.key_slots)
-        _succeed(self._opened, identity)
+        succeed(self._opened, identity)
 
     def _settle_load(self, entry: Entry, reply: Reply | None, error: IntaglioError | None) -> None:
         if reply is not None and not entry.wiped:
@@ -316,19 +310,17 @@ class Dispatcher:
             except IntaglioError as refused:
                 error = refused
         if error is not None:
-            self._fail_queue(entry, error)
+            fail_queue(entry, error)
             self._ring.release(entry)
             if entry.key is None:
-                self._discard(entry, error)
+                self._ring.discard(entry, error)
         else:
             entry.state = Residency.RESIDENT
             entry.reopened = False
             if entry.key is None and not entry.wiped:
-                entry.key = Key(entry.curve, entry.point)
-                self._by_key[entry.key] = entry
-                _succeed(entry.load_future, entry.key)
+                self._ring.give_out(entry)
             if entry.queue:
-                self._line_up(entry)
+                self._ring.line_up(entry)
         self._wipe_slot(entry)
 
     def _settle_job(self, job: Job, reply: Reply | None, error: IntaglioError | None) -> None:
@@ -340,22 +332,15 @@ class Dispatcher:
             entry.queue.appendleft(job)
             if entry.state is Residency.RESIDENT and entry.generation == job.generation:
                 self._ring.release(entry)
-            self._line_up(entry)
+            self._ring.line_up(entry)
         elif reply is None:
-            _fail(job.future, error)
+            fail(job.future, error)
         else:
-            self._finish(job, reply)
+            try:
+                succeed(job.future, read_result(self._name, job, reply, self._verify))
+            except IntaglioError as refused:
+                fail(job.future, refused)
         self._wipe_slot(entry)
-
-    def _finish(self, job: Job, reply: Reply) -> None:
-        try:
-            if job.op is wire.Op.PUBLIC_KEY:
-                read_key(self._name, job.entry, reply.body, self._verify)
-                _succeed(job.future, job.entry.public_key)
-            else:
-                _succeed(job.future, read_signature(self._name, job, reply, self._verify))
-        except IntaglioError as error:
-            _fail(job.future, error)
 
     def _settle_control(
         self, control: _Control, reply: Reply | None, error: IntaglioError | None
@@ -367,44 +352,20 @@ class Dispatcher:
         elif control.entry is not None:
             self._ring.release(control.entry)
         if reply is None:
-            _fail(control.future, error)
+            fail(control.future, error)
         elif control.request.op is wire.Op.COUNTERS:
-            session = self._session
-            counts = wire.COUNTERS.unpack(reply.body)
-            link = (session.frames_bad, session.resent, session.unmatched)
-            _succeed(control.future, Counters(*counts.values(), *link))
+            link = {
+                "host_frames_bad": self._session.frames_bad,
+                "host_resent": self._session.resent,
+                "host_unmatched": self._session.unmatched,
+            }
+            succeed(control.future, Counters(**wire.COUNTERS.unpack(reply.body), **link))
         else:
-            _succeed(control.future, None)
+            succeed(control.future, None)
 
-    # Keys
-
-    def _line_up(self, entry: Entry) -> None:
-        """Put ``entry``, which has jobs, where its turn will come."""
-        if entry.state is not Residency.RESIDENT:
-            self._ring.want(entry)
-        elif not entry.ready:
-            entry.ready = True
-            self._ready.append(entry)
-
-    def _fail_queue(self, entry: Entry, error: IntaglioError) -> None:
-        while entry.queue:
-            _fail(entry.queue.popleft().future, error)
-
-    def _drop(self, entry: Entry) -> None:
-        """Forget the key of ``entry``, which is to be wiped."""
-        error = InputError("the key was wiped before this was sent: load it again")
+    def _drop(self, entry: Entry, error: IntaglioError) -> None:
         entry.wiped = True
-        self._fail_queue(entry, error)
-        if entry in self._ring.wanted:
-            self._ring.wanted.remove(entry)
-        self._discard(entry, error)
-
-    def _discard(self, entry: Entry, error: IntaglioError) -> None:
-        entry.zeroise()
-        self._entries.pop(entry, None)
-        if entry.key is not None:
-            self._by_key.pop(entry.key, None)
-        _fail(entry.load_future, error)
+        self._ring.discard(entry, error)
 
     def _wipe_slot(self, entry: Entry) -> None:
         """Wipe the slot of an entry that is to be wiped, once nothing of it is in flight."""
@@ -416,37 +377,22 @@ class Dispatcher:
             request = Request(wire.Op.WIPE_KEY, slot=entry.slot)
             self._control.append(_Control(request, future, entry))
         else:
-            _succeed(future, None)
+            succeed(future, None)
 
     def _ask(self, control: _Control, now: float) -> None:
         if self._dead is not None:
-            _fail(control.future, self._dead)
+            fail(control.future, self._dead)
             return
         self._control.append(control)
         self._issue(now)
 
 
-def _succeed(future: Future[Any], value: object) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: Future[Any], error: IntaglioError | None) -> None:
-    if not future.done():
-        # A copy: one error may end many futures, and each raise adds to its traceback.
-        future.set_exception(type(error)(*error.args) if error else None)
-
-
-def _futures_of(handle: object) -> list[Future[Any]]:
+def _futures_of(handle: object) -> list[Future[Any] | None]:
     match handle:
         case Job():
-            return [handle.future, *_futures_of_wipe(handle.entry)]
+            return [handle.future, handle.entry.wipe_future]
         case Entry():
-            return [handle.load_future, *_futures_of_wipe(handle)]
+            return [handle.load_future, handle.wipe_future]
         case _Control():
             return [handle.future]
     return []
-
-
-def _futures_of_wipe(entry: Entry) -> list[Future[Any]]:
-    return [entry.wipe_future] if entry.wipe_future else []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from cobs import cobs
+from cobs import cobs  # type: ignore[import-untyped]
 
 from intaglio import wire
 

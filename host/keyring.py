@@ -1,7 +1,7 @@
-"""Which key is in which of the device's slots: the slots are a cache of the keys held here.
+"""The keys held for callers, their queues of jobs, and which of the device's slots each is in.
 
-Least recently used goes first, but never a key with jobs in flight, and not one with jobs waiting
-unless it was told to make room.
+The slots are a cache of the keys: the least recently used goes first, but never a key with jobs in
+flight, and not one with jobs waiting unless it was told to make room. Keys with jobs take turns.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import enum
 from collections import OrderedDict, deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from intaglio import wire
 from intaglio.curve import Curve
+from intaglio.errors import IntaglioError
 from intaglio.values import Key, Signature
 
 
@@ -80,18 +82,62 @@ class Entry:
         """Public key in the form of :attr:`Key.public_key`."""
         return Key(self.curve, self.point).public_key
 
-    def zeroise(self) -> None:
-        """Overwrite the secret; copies in frames that are in flight live until answered."""
-        self.secret[:] = bytes(len(self.secret))
-
 
 class Keyring:
-    """The slots of one device in order of use, and the keys that want one."""
+    """The keys of one device: held, wanting a slot, in a slot, with jobs to send."""
 
     def __init__(self) -> None:
-        self._slots: OrderedDict[int, Entry | None] = OrderedDict()
+        self.entries: dict[Entry, None] = {}
+        self.by_key: dict[Key, Entry] = {}
         self.wanted: deque[Entry] = deque()
+        self._slots: OrderedDict[int, Entry | None] = OrderedDict()
+        self._ready: deque[Entry] = deque()
         self._uses = 0
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a key has to be loaded or has jobs to send."""
+        return bool(self.wanted or self._ready)
+
+    def add(self, entry: Entry) -> None:
+        """Hold a new key and queue it for a slot."""
+        self.entries[entry] = None
+        self.want(entry)
+
+    def give_out(self, entry: Entry) -> None:
+        """Make the :class:`Key` of an entry whose first load was answered."""
+        entry.key = Key(entry.curve, entry.point)
+        self.by_key[entry.key] = entry
+        succeed(entry.load_future, entry.key)
+
+    def discard(self, entry: Entry, error: IntaglioError) -> None:
+        """Forget a key; what waits for it ends in ``error``. Its slot, if any, stays taken."""
+        fail_queue(entry, error)
+        entry.secret[:] = bytes(len(entry.secret))
+        if entry in self.wanted:
+            self.wanted.remove(entry)
+        self.entries.pop(entry, None)
+        if entry.key is not None:
+            self.by_key.pop(entry.key, None)
+        fail(entry.load_future, error)
+
+    def line_up(self, entry: Entry) -> None:
+        """Put ``entry``, which has jobs, where its turn will come."""
+        if entry.state is not Residency.RESIDENT:
+            self.want(entry)
+        elif not entry.ready:
+            entry.ready = True
+            self._ready.append(entry)
+
+    def next_ready(self) -> Entry | None:
+        """The key whose turn it is to send a job; see :meth:`used`."""
+        while self._ready:
+            entry = self._ready[0]
+            if entry.state is Residency.RESIDENT and entry.queue and not entry.draining:
+                return entry
+            entry.ready = False
+            self._ready.popleft()
+        return None
 
     def reset(self, slots: int) -> None:
         """Start with ``slots`` empty slots; keys that had jobs waiting want one again."""
@@ -121,8 +167,9 @@ class Keyring:
         return False
 
     def used(self, entry: Entry) -> None:
-        """Note that a job with the key goes out now."""
+        """Note that a job of ``entry``, whose turn it was, goes out now."""
         self._uses += 1
+        self._ready.rotate(-1)
         self._slots.move_to_end(entry.slot)
 
     def release(self, entry: Entry) -> None:
@@ -158,3 +205,24 @@ def _may_go(tenant: Entry) -> bool:
     if tenant.wiped or not tenant.idle:
         return False
     return tenant.draining or not tenant.queue
+
+
+def fail_queue(entry: Entry, error: IntaglioError) -> None:
+    """End the jobs that wait for ``entry`` in ``error``."""
+    while entry.queue:
+        fail(entry.queue.popleft().future, error)
+
+
+def succeed(future: Future[Any], value: object) -> None:
+    """End ``future`` with ``value`` unless it has ended."""
+    if not future.done():
+        future.set_result(value)
+
+
+def fail(future: Future[Any] | None, error: IntaglioError | None) -> None:
+    """End ``future`` with a copy of ``error`` unless there is none or it has ended.
+
+    One error may end many futures, and raising an exception changes its traceback.
+    """
+    if future is not None and error is not None and not future.done():
+        future.set_exception(type(error)(*error.args))

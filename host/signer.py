@@ -80,7 +80,7 @@ class Signer(ABC):
         After an error none of ``keys`` stays loaded.
         """
         futures = [self.submit_load(curve, secret) for curve, secret in keys]
-        outcomes = [_outcome(future) for future in futures]
+        outcomes: list[Key | IntaglioError] = [_outcome(future) for future in futures]
         for outcome in outcomes:
             if isinstance(outcome, IntaglioError):
                 self._forget(outcome for outcome in outcomes if isinstance(outcome, Key))
@@ -205,7 +205,8 @@ def failed(error: IntaglioError) -> Future[Any]:
     return future
 
 
-def _outcome(future: Future[T]) -> T | IntaglioError:
+def _outcome(future: Future[Any]) -> Any:
+    """What ``future`` ended with: its value, or its :class:`IntaglioError` as a value."""
     try:
         return future.result()
     except IntaglioError as error:

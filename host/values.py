@@ -183,7 +183,7 @@ def version_mismatch(name: str, version: int) -> ProtocolError:
     )
 
 
-def check_secret(curve: Curve, secret: bytes) -> bytes:
+def check_secret(curve: Curve, secret: bytes | bytearray | memoryview) -> bytes:
     """``secret`` as bytes. Raises :class:`InputError` if it is not 32 bytes; never shows it."""
     if not isinstance(secret, bytes | bytearray | memoryview):
         raise InputError(f"a secret key must be bytes, not {type(secret).__name__}")
