@@ -38,6 +38,11 @@ def _add(*terms: Value) -> Value:
     return (rest[0] + rest[1])[: len(rest[0])]
 
 
+def block_clocks(bits: int) -> int:
+    """Clocks :class:`Sha2` takes for a block whose words are never late."""
+    return parameters(bits).rounds + 4
+
+
 class Sha2(wiring.Component):
     """SHA-256 or SHA-512 of padded messages.
 
@@ -84,7 +89,7 @@ class Sha2(wiring.Component):
     @property
     def interval(self) -> int:
         """Clocks a block."""
-        return self._parameters.rounds + 4
+        return block_clocks(self._parameters.bits)
 
     @property
     def latency(self) -> int:

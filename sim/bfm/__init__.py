@@ -110,14 +110,15 @@ class _Port:
 class Source(_Port):
     """Drives an input stream. ``stall``: probability of each idle cycle before a transfer.
 
-    With a ``layout`` items are dicts of fields, else integers.
+    With a ``layout`` items are dicts of fields, else integers. While ``valid`` is low the payload
+    is noise, so that a unit that looks at it all the same is caught.
     """
 
     def __init__(
         self, dut: Any, name: str, layout: data.Layout | None = None, *, stall: float = 0.0
     ) -> None:
         super().__init__(dut, name, layout, stall)
-        self.valid.value = 0
+        self._idle()
         self.accepted: list[int] = []
         """Cycle of each transfer."""
 
@@ -133,8 +134,11 @@ class Source(_Port):
             await ReadOnly()
         await RisingEdge(self.dut.clk)
         self.accepted.append(cycle())
+        self._idle()
+
+    def _idle(self) -> None:
         self.valid.value = 0
-        self.payload.value = 0
+        self.payload.value = self.random.getrandbits(len(self.payload))
 
     async def send_all(self, items: Iterable[Any]) -> None:
         """Transfer each item in order."""

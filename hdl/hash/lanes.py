@@ -1,0 +1,284 @@
+"""Hash stations of the core. Each takes one job at a time from request to result."""
+
+from amaranth import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from intaglio import wire
+
+from ..stream import CHUNK_BYTES, Chunk
+from .padder import Padder
+from .reader import MessageReader, location_layout
+from .rfc6979 import NonceGenerator
+from .sha2 import Sha2
+
+HEAD_UNIT_BYTES = 32
+"""Bytes that ``head_units`` counts in."""
+
+HEAD_UNIT_CHUNKS = HEAD_UNIT_BYTES // CHUNK_BYTES
+_HEAD_BYTES = 2 * HEAD_UNIT_BYTES
+_HEAD_BITS = 8 * _HEAD_BYTES
+_CHECK_BITS = 32
+
+
+def sha512_request_layout(job_width: int, page_width: int) -> data.StructLayout:
+    """Shape of :class:`Sha512Lane`'s requests."""
+    location = location_layout(page_width)
+    return data.StructLayout(
+        {"job": job_width, "head": _HEAD_BITS, "head_units": range(3), "location": location}
+    )
+
+
+def sha512_result_layout(job_width: int) -> data.StructLayout:
+    """Shape of :class:`Sha512Lane`'s results."""
+    return data.StructLayout({"job": job_width, "digest": 512, "check": _CHECK_BITS})
+
+
+def ecdsa_request_layout(job_width: int, page_width: int) -> data.StructLayout:
+    """Shape of :class:`EcdsaLane`'s requests."""
+    location = location_layout(page_width)
+    return data.StructLayout(
+        {"job": job_width, "x": 256, "digest": 256, "hashed": 1, "location": location}
+    )
+
+
+def ecdsa_result_layout(job_width: int) -> data.StructLayout:
+    """Shape of :class:`EcdsaLane`'s results."""
+    return data.StructLayout({"job": job_width, "z": 256, "k": 256, "check": _CHECK_BITS})
+
+
+class Sha512Lane(wiring.Component):
+    """SHA-512(head || message), the integer Ed25519 reads in it.
+
+    Parameters
+    ----------
+    job_width, page_width
+        Bits of a job number and of a page number.
+
+    Members
+    -------
+    request : In(stream of {job, head: 512, head_units: 0..2, location: {page, length: 0..4096}})
+        The first ``32 * head_units`` bytes of what is hashed are the *leading* bytes of ``head``:
+        its first byte is in bits 511..504, so a head of 32 bytes is in bits 511..256. Bits below
+        the head mean nothing. ``length`` bytes of message follow; ``page`` is passed on as it is.
+    fetch : Out(stream of {page, length})
+        Asks the message pool; not for length 0.
+    message : In(stream of Chunk)
+        The pool's answer.
+    result : Out(stream of {job, digest: 512, check: 32})
+        ``digest``: the 64 bytes read little-endian, the first byte in bits 7..0 (RFC 8032, section
+        5.1.6). ``check``: see :class:`~intaglio.hdl.hash.reader.MessageReader`; equal for equal
+        messages, so two passes can be compared.
+
+    Timing
+    ------
+    84 clocks a block and 4 for the job, if the pool is never late (see the README of this folder
+    for measured figures). The next request is taken after the result.
+
+    Security
+    --------
+    ``head`` and ``digest`` may be secret. Time depends on ``head_units``, ``length`` and
+    handshakes. When the result is taken, head and hash state are zero.
+
+    Source: RFC 8032, section 5.1; FIPS 180-4.
+    """
+
+    def __init__(self, job_width: int, page_width: int) -> None:
+        self._page_width = page_width
+        self._request = sha512_request_layout(job_width, page_width)
+        super().__init__(
+            {
+                "request": In(stream.Signature(self._request)),
+                "fetch": Out(stream.Signature(location_layout(page_width))),
+                "message": In(stream.Signature(Chunk)),
+                "result": Out(stream.Signature(sha512_result_layout(job_width))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.reader = reader = MessageReader(self._page_width)
+        m.submodules.padder = padder = Padder(512, wire.MAX_MESSAGE_BYTES + _HEAD_BYTES)
+        m.submodules.sha = sha = Sha2(512)
+        wiring.connect(m, padder.words, sha.words)
+        wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
+        wiring.connect(m, wiring.flipped(self.message), reader.message)
+
+        job = Signal.like(self.request.p.job)
+        head = Signal(_HEAD_BITS)
+        head_chunks = Signal(range(_HEAD_BYTES // CHUNK_BYTES + 1))
+        chunk_bits = 8 * CHUNK_BYTES
+        digest = sha.digest.payload
+        octets = [digest[i : i + 8] for i in reversed(range(0, len(digest), 8))]
+        m.d.comb += [
+            reader.request.payload.eq(self.request.p.location),
+            self.result.p.job.eq(job),
+            self.result.p.digest.eq(Cat(octets)),
+            self.result.p.check.eq(reader.check),
+        ]
+
+        with m.FSM():
+            with m.State("idle"):
+                m.d.comb += [
+                    self.request.ready.eq(reader.request.ready),
+                    reader.request.valid.eq(self.request.valid),
+                ]
+                with m.If(self.request.valid & self.request.ready):
+                    m.d.sync += [
+                        job.eq(self.request.p.job),
+                        head.eq(self.request.p.head),
+                        head_chunks.eq(self.request.p.head_units * HEAD_UNIT_CHUNKS),
+                    ]
+                    m.next = "message"
+                    with m.If(self.request.p.head_units != 0):
+                        m.next = "head"
+            with m.State("head"):
+                m.d.comb += [
+                    padder.chunks.valid.eq(1),
+                    padder.chunks.p.data.eq(head[-chunk_bits:]),
+                    padder.chunks.p.count.eq(CHUNK_BYTES),
+                ]
+                with m.If(padder.chunks.ready):
+                    m.d.sync += [head.eq(head << chunk_bits), head_chunks.eq(head_chunks - 1)]
+                    with m.If(head_chunks == 1):
+                        m.next = "message"
+            with m.State("message"):
+                m.d.comb += [
+                    padder.chunks.valid.eq(reader.chunks.valid),
+                    padder.chunks.payload.eq(reader.chunks.payload),
+                    reader.chunks.ready.eq(padder.chunks.ready),
+                ]
+                with m.If(reader.chunks.valid & reader.chunks.ready & reader.chunks.p.last):
+                    m.next = "result"
+            with m.State("result"):
+                m.d.comb += [
+                    self.result.valid.eq(sha.digest.valid),
+                    sha.digest.ready.eq(self.result.ready),
+                ]
+                with m.If(self.result.valid & self.result.ready):
+                    m.d.sync += head.eq(0)
+                    m.next = "idle"
+        return m
+
+
+class EcdsaLane(wiring.Component):
+    """Digest z and RFC 6979 nonce k of an ECDSA signature with SHA-256.
+
+    Parameters
+    ----------
+    order
+        Order of the group, 2..2**256-1.
+    job_width, page_width
+        Bits of a job number and of a page number.
+
+    Members
+    -------
+    request : In(stream of {job, x: 256, digest: 256, hashed: 1, location: {page, length: 0..4096}})
+        ``x`` is the secret key, 1..order-1. ``hashed`` 1: ``digest`` is signed and ``location`` is
+        ignored. ``hashed`` 0: SHA-256 of the message is signed and ``digest`` is ignored.
+    fetch, message
+        As for :class:`Sha512Lane`.
+    result : Out(stream of {job, z: 256, k: 256, check: 32})
+        ``z``: the digest as the integer of its big-endian bytes, not reduced. ``k`` in
+        1..order-1. ``check``: as for :class:`Sha512Lane`; 0 where ``hashed`` was 1.
+
+    Timing
+    ------
+    :func:`~intaglio.hdl.hash.rfc6979.latency` of the order and 1 clock, and for a message 68 clocks
+    a block and 3, if the pool is never late. The next request is taken after the result.
+
+    Security
+    --------
+    ``x``, ``k`` and what the nonce is made from are secret. Time depends on ``hashed``, ``length``,
+    handshakes and the number of candidates for k. When the result is taken, x, z, hash and nonce
+    state are zero. Message and nonce share one hash unit.
+
+    Source: RFC 6979, section 3.2; FIPS 186-5, section 6.4.
+    """
+
+    def __init__(self, order: int, job_width: int, page_width: int) -> None:
+        self._order = order
+        self._page_width = page_width
+        super().__init__(
+            {
+                "request": In(stream.Signature(ecdsa_request_layout(job_width, page_width))),
+                "fetch": Out(stream.Signature(location_layout(page_width))),
+                "message": In(stream.Signature(Chunk)),
+                "result": Out(stream.Signature(ecdsa_result_layout(job_width))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.reader = reader = MessageReader(self._page_width)
+        m.submodules.padder = padder = Padder(256, wire.MAX_MESSAGE_BYTES)
+        m.submodules.generator = generator = NonceGenerator(self._order)
+        m.submodules.sha = sha = Sha2(256)
+        wiring.connect(m, reader.chunks, padder.chunks)
+        wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
+        wiring.connect(m, wiring.flipped(self.message), reader.message)
+
+        job = Signal.like(self.request.p.job)
+        x = Signal(256)
+        z = Signal(256)
+        check = Signal(_CHECK_BITS)
+        m.d.comb += [
+            reader.request.payload.eq(self.request.p.location),
+            generator.request.p.x.eq(x),
+            generator.request.p.h1.eq(z),
+            generator.digest.payload.eq(sha.digest.payload),
+            self.result.p.job.eq(job),
+            self.result.p.z.eq(z),
+            self.result.p.k.eq(generator.result.p.k),
+            self.result.p.check.eq(check),
+        ]
+
+        with m.FSM() as fsm:
+            with m.State("idle"):
+                m.d.comb += [
+                    self.request.ready.eq(reader.request.ready),
+                    reader.request.valid.eq(self.request.valid & ~self.request.p.hashed),
+                ]
+                with m.If(self.request.valid & self.request.ready):
+                    m.d.sync += [
+                        job.eq(self.request.p.job),
+                        x.eq(self.request.p.x),
+                        z.eq(self.request.p.digest),
+                        check.eq(0),
+                    ]
+                    m.next = "message"
+                    with m.If(self.request.p.hashed):
+                        m.next = "nonce"
+            with m.State("message"):
+                m.d.comb += sha.digest.ready.eq(1)
+                with m.If(sha.digest.valid):
+                    m.d.sync += [z.eq(sha.digest.payload), check.eq(reader.check)]
+                    m.next = "nonce"
+            with m.State("nonce"):
+                m.d.comb += generator.request.valid.eq(1)
+                with m.If(generator.request.ready):
+                    m.next = "result"
+            with m.State("result"):
+                m.d.comb += [
+                    generator.digest.valid.eq(sha.digest.valid),
+                    sha.digest.ready.eq(generator.digest.ready),
+                    self.result.valid.eq(generator.result.valid),
+                    generator.result.ready.eq(self.result.ready),
+                ]
+                with m.If(self.result.valid & self.result.ready):
+                    m.d.sync += [x.eq(0), z.eq(0)]
+                    m.next = "idle"
+
+        m.d.comb += [
+            sha.words.payload.eq(generator.words.payload),
+            sha.words.valid.eq(generator.words.valid),
+            generator.words.ready.eq(sha.words.ready),
+        ]
+        with m.If(fsm.ongoing("message")):
+            m.d.comb += [
+                sha.words.payload.eq(padder.words.payload),
+                sha.words.valid.eq(padder.words.valid),
+                padder.words.ready.eq(sha.words.ready),
+                generator.words.ready.eq(0),
+            ]
+        return m
