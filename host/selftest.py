@@ -36,7 +36,7 @@ class Result(NamedTuple):
     detail: str
 
 
-class _Failed(Exception):
+class Mismatch(Exception):
     """A check found something wrong; its text is the result's detail."""
 
 
@@ -69,7 +69,7 @@ class _Bench:
 
     def expect_equal(self, got: Any, expected: Any, what: str) -> None:
         if got != expected:
-            raise _Failed(f"{what} is {_shown(got)}, not {_shown(expected)}")
+            raise Mismatch(f"{what} is {_shown(got)}, not {_shown(expected)}")
 
     def expect_signature(
         self,
@@ -93,7 +93,7 @@ class _Bench:
             call(*given)
         except (InputError, InvalidKeyError):
             return
-        raise _Failed(f"{what} was not refused")
+        raise Mismatch(f"{what} was not refused")
 
 
 def _shown(value: Any) -> str:
@@ -223,7 +223,7 @@ def _same_cycles(bench: _Bench) -> str:
             key = bench.load(curve, bench.secret())
             cycles.add(bench.signer.sign(key, bench.random.randbytes(100)).cycles)
         if len(cycles) > 1:
-            raise _Failed(f"{curve.value}: a lone job of 100 bytes took {sorted(cycles)} cycles")
+            raise Mismatch(f"{curve.value}: a lone job of 100 bytes took {sorted(cycles)} cycles")
         told.append(f"{curve.value} {cycles.pop():,}")
     return "lone jobs of 100 bytes, other keys and data: " + ", ".join(told)
 
@@ -266,5 +266,5 @@ def run(signer: Signer, *, seed: int = 1, rounds: int = 32) -> Iterator[Result]:
     for name, check in _checks(_Bench(signer, seed, rounds)):
         try:
             yield Result(name, True, check())
-        except (_Failed, IntaglioError) as error:
+        except (Mismatch, IntaglioError) as error:
             yield Result(name, False, str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Table
 
 import intaglio
 from intaglio import selftest as checks
+from intaglio import selftest_wire
 from intaglio.cli.common import (
     FAILED,
     OK,
@@ -34,12 +36,14 @@ def selftest(
 ) -> None:
     """Test a device: RFC 8032 and RFC 6979 vectors, random and edge inputs, keys kept apart.
 
-    Every signature is compared with the one of libsodium or libsecp256k1. Loading keys wipes what
-    the device held before. The exit status is 0 only if every check passed.
+    Every signature is compared with the one of libsodium or libsecp256k1. A device on a link is
+    also sent what the driver never sends: wrong slots, replayed and damaged frames, every opcode in
+    search of a key. What keys the device held before are wiped. The exit status is 0 only if every
+    check passed.
     """
     results = []
-    with intaglio.open(device, timeout_s=timeout) as signer, progress("testing") as bar:
-        for result in checks.run(signer, seed=seed, rounds=rounds):
+    with progress("testing") as bar:
+        for result in _run(device, timeout, seed, rounds):
             advance(bar)
             results.append(result)
     good = all(result.passed for result in results)
@@ -58,3 +62,11 @@ def selftest(
     passed = sum(result.passed for result in results)
     console.print(f"{passed} of {len(results)} checks passed.")
     raise typer.Exit(OK if good else FAILED)
+
+
+def _run(device: str, timeout: float | None, seed: int, rounds: int) -> Iterator[checks.Result]:
+    with intaglio.open(device, timeout_s=timeout, verify=False) as signer:
+        on_a_link = signer.identity.key_slots > 0
+        yield from checks.run(signer, seed=seed, rounds=rounds)
+    if on_a_link:
+        yield from selftest_wire.run(device, seed=seed)

@@ -87,7 +87,7 @@ class Liar(SoftSigner):
 
 
 def test_a_wrong_signature_is_seen(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intaglio, "open", lambda url, timeout_s=None: Liar())
+    monkeypatch.setattr(intaglio, "open", lambda url, **_: Liar())
     result = run("demo", "-d", "soft:", "--json")
     assert result.status == 1
     assert not any(row["equal"] for row in result.json)

@@ -37,7 +37,7 @@ class Board(SoftSigner):
 
 
 def test_info_of_a_board(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intaglio, "open", lambda url, timeout_s=None: Board())
+    monkeypatch.setattr(intaglio, "open", lambda url, **_: Board())
     text = run("info").out
     for part in ("tiny", "algebraic", "16 (a cache", "8 jobs", "32768 bytes", "50 MHz", "unknown"):
         assert part in text

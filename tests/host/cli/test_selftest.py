@@ -71,7 +71,7 @@ class Broken(SoftSigner):
 def test_each_fault_is_caught(run, monkeypatch, fault: str, caught_by: set[str]) -> None:
     failed = {r.check for r in selftest.run(Broken(fault)) if not r.passed}
     assert caught_by <= failed
-    monkeypatch.setattr(intaglio, "open", lambda url, timeout_s=None: Broken(fault))
+    monkeypatch.setattr(intaglio, "open", lambda url, **_: Broken(fault))
     result = run("selftest")
     assert result.status == 1
     assert "FAIL" in result.out
