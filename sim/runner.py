@@ -247,7 +247,7 @@ def run(
         seed = int(os.environ.get("INTAGLIO_SEED", DEFAULT_SEED))
     folder = Path(tempfile.mkdtemp(prefix=f"intaglio-{build.top}-"))
     log, result, values = folder / "log.txt", folder / "result.xml", folder / "values.json"
-    print(f"{test_module} on {build.top}: seed {seed}, {folder}")
+    print(f"{test_module} on {build.top}: seed {seed}, {folder}", file=sys.stderr)
     extra = {name: str(value) for name, value in (env or {}).items()}
     failure: BaseException | None = None
     try:

@@ -72,8 +72,9 @@ class Sha512Lane(wiring.Component):
 
     Timing
     ------
-    84 clocks a block and 4 for the job, if the pool is never late (see the README of this folder
-    for measured figures). The next request is taken after the result.
+    84 clocks a block and 1, from the edge that takes a request to the first that may take its
+    result, if the pool is never late (measured: README of this folder); 1 more without a head.
+    The next request is taken after the result.
 
     Security
     --------
@@ -184,8 +185,9 @@ class EcdsaLane(wiring.Component):
 
     Timing
     ------
-    :func:`~intaglio.hdl.hash.rfc6979.latency` of the order and 1 clock, and for a message 68 clocks
-    a block and 3, if the pool is never late. The next request is taken after the result.
+    :func:`~intaglio.hdl.hash.rfc6979.latency` of the order and 1 clock; a message adds 68 clocks a
+    block and 1, if the pool is never late (measured: README of this folder). The next request is
+    taken after the result.
 
     Security
     --------

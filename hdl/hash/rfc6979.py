@@ -16,6 +16,7 @@ _BLOCK_BYTES = 64
 _END_MARK = 0x80
 _INNER_PAD = 0x36363636
 _OUTER_PAD = 0x5C5C5C5C
+_INITIAL_VALUE = int.from_bytes(b"\x01" * _BYTES, "big")
 
 Request = data.StructLayout({"x": _BITS, "h1": _BITS})
 """Secret key ``x``, 1..order-1, and digest ``h1``, 0..2**256-1; both integers."""
@@ -110,6 +111,62 @@ def latency(order: int) -> int:
     return blocks(order) * block_clocks(_BITS) + 10 + 2 * _WORDS + 1
 
 
+class HmacWords(wiring.Component):
+    """Words of one of the two hashes of an HMAC: a block of key and pad, then the content.
+
+    Members ``key`` .. ``outer`` (held while ``words`` is under way) say what: the inner hash of
+    ``phase`` or, with ``outer``, the outer one over the inner digest in ``scratch``. ``secret`` and
+    ``reduced`` are x and h1 mod order. ``enable`` offers the words. Sources: RFC 2104; for the
+    content RFC 6979, section 3.2.
+    """
+
+    def __init__(self, order: int) -> None:
+        self._order = check_order(order)
+        registers = ("key", "value", "secret", "reduced", "scratch")
+        super().__init__(
+            {
+                **{name: In(_BITS) for name in registers},
+                "phase": In(Phase),
+                "outer": In(1),
+                "enable": In(1),
+                "words": Out(stream.Signature(words_layout(_WORD_BITS))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        block = Signal(2)
+        index = Signal(range(BLOCK_WORDS))
+        phase = self.phase
+
+        size = _octets(self._order)
+        v = _big_endian(self.value, _BYTES)
+        seed = [*_big_endian(self.secret, size), *_big_endian(self.reduced, size)]
+        body, last_block = _select(
+            [
+                (self.outer, _padded(_big_endian(self.scratch, _BYTES))),
+                (phase == Phase.SEED_0, _padded([*v, Const(0, 8), *seed])),
+                (phase == Phase.SEED_1, _padded([*v, Const(1, 8), *seed])),
+                (phase == Phase.RESEED, _padded([*v, Const(0, 8)])),
+                (Const(1), _padded(v)),
+            ],
+            Cat(index, block[1]),
+        )
+        pad = Mux(self.outer, _OUTER_PAD, _INNER_PAD)
+        key_word = Mux(index < _WORDS, Array(reversed(_words(self.key)))[index[:3]], 0)
+        m.d.comb += [
+            self.words.valid.eq(self.enable),
+            self.words.p.word.eq(Mux(block == 0, key_word ^ pad, body)),
+            self.words.p.first.eq((block == 0) & (index == 0)),
+            self.words.p.last.eq((block == last_block) & (index == BLOCK_WORDS - 1)),
+        ]
+        with m.If(self.words.valid & self.words.ready):
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == BLOCK_WORDS - 1):
+                m.d.sync += block.eq(Mux(self.words.p.last, 0, block + 1))
+        return m
+
+
 class NonceGenerator(wiring.Component):
     """RFC 6979 without its hash unit, so that a station can share that unit.
 
@@ -130,6 +187,8 @@ class NonceGenerator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        m.submodules.hmac = hmac = HmacWords(self._order)
+        wiring.connect(m, hmac.words, wiring.flipped(self.words))
         shift = _BITS - self._order.bit_length()
         key = Signal(_BITS)
         value = Signal(_BITS)
@@ -138,38 +197,24 @@ class NonceGenerator(wiring.Component):
         scratch = Signal(_BITS)
         phase = Signal(Phase)
         outer = Signal()
-        block = Signal(2)
-        index = Signal(range(BLOCK_WORDS))
         step = Signal(range(_WORDS))
         borrow = Signal()
         nonzero = Signal()
 
-        order_word = Array(_words(Const(self._order, _BITS)))[step]
         low = scratch[:_WORD_BITS]
         difference = Signal(_WORD_BITS + 1)
+        rotated = Cat(scratch[_WORD_BITS:], difference[:_WORD_BITS])
         last_step = step == _WORDS - 1
-        v, x, h = (
-            _big_endian(value, _BYTES),
-            _big_endian(secret, _octets(self._order)),
-            _big_endian(reduced, _octets(self._order)),
-        )
-        body, last_block = _select(
-            [
-                (outer, _padded(_big_endian(scratch, _BYTES))),
-                (phase == Phase.SEED_0, _padded([*v, Const(0, 8), *x, *h])),
-                (phase == Phase.SEED_1, _padded([*v, Const(1, 8), *x, *h])),
-                (phase == Phase.RESEED, _padded([*v, Const(0, 8)])),
-                (Const(1), _padded(v)),
-            ],
-            Cat(index, block[1]),
-        )
-        pad = Mux(outer, _OUTER_PAD, _INNER_PAD)
-        key_word = Mux(index < _WORDS, Array(reversed(_words(key)))[index[:3]], 0)
+        digest = self.digest.payload
         m.d.comb += [
-            difference.eq(low - order_word - borrow),
-            self.words.p.word.eq(Mux(block == 0, key_word ^ pad, body)),
-            self.words.p.first.eq((block == 0) & (index == 0)),
-            self.words.p.last.eq((block == last_block) & (index == BLOCK_WORDS - 1)),
+            hmac.key.eq(key),
+            hmac.value.eq(value),
+            hmac.secret.eq(secret),
+            hmac.reduced.eq(reduced),
+            hmac.scratch.eq(scratch),
+            hmac.phase.eq(phase),
+            hmac.outer.eq(outer),
+            difference.eq(low - Array(_words(Const(self._order, _BITS)))[step] - borrow),
             self.result.p.k.eq(scratch),
         ]
 
@@ -181,42 +226,36 @@ class NonceGenerator(wiring.Component):
                         secret.eq(self.request.p.x),
                         reduced.eq(self.request.p.h1 >> shift),
                         scratch.eq(self.request.p.h1 >> shift),
-                        value.eq(Const(int.from_bytes(b"\x01" * _BYTES, "big"), _BITS)),
+                        value.eq(_INITIAL_VALUE),
                     ]
                     m.next = "reduce"
             with m.State("reduce"):
-                rotated = Cat(scratch[_WORD_BITS:], difference[:_WORD_BITS])
                 m.d.sync += [scratch.eq(rotated), borrow.eq(difference[-1]), step.eq(step + 1)]
                 with m.If(last_step):
                     m.d.sync += [borrow.eq(0), reduced.eq(Mux(difference[-1], reduced, rotated))]
                     m.next = "feed"
             with m.State("feed"):
-                m.d.comb += self.words.valid.eq(1)
-                with m.If(self.words.ready):
-                    m.d.sync += index.eq(index + 1)
-                    with m.If(index == BLOCK_WORDS - 1):
-                        m.d.sync += block.eq(block + 1)
-                    with m.If(self.words.p.last):
-                        m.d.sync += block.eq(0)
-                        m.next = "digest"
+                m.d.comb += hmac.enable.eq(1)
+                with m.If(self.words.ready & self.words.p.last):
+                    m.next = "digest"
             with m.State("digest"):
                 m.d.comb += self.digest.ready.eq(1)
                 with m.If(self.digest.valid):
-                    m.d.sync += [scratch.eq(self.digest.payload), outer.eq(~outer)]
+                    m.d.sync += [scratch.eq(digest), outer.eq(~outer)]
                     m.next = "feed"
-                    with m.If(outer):
-                        with m.Switch(phase):
-                            for now, following in _NEXT.items():
-                                with m.Case(now):
-                                    m.d.sync += phase.eq(following)
-                            with m.Default():
-                                m.d.sync += scratch.eq(self.digest.payload >> shift)
-                                m.next = "compare"
-                        with m.Switch(phase):
-                            with m.Case(*_KEY_PHASES):
-                                m.d.sync += key.eq(self.digest.payload)
-                            with m.Default():
-                                m.d.sync += value.eq(self.digest.payload)
+                with m.If(self.digest.valid & outer):
+                    with m.Switch(phase):
+                        with m.Case(*_KEY_PHASES):
+                            m.d.sync += key.eq(digest)
+                        with m.Default():
+                            m.d.sync += value.eq(digest)
+                    with m.Switch(phase):
+                        for now, following in _NEXT.items():
+                            with m.Case(now):
+                                m.d.sync += phase.eq(following)
+                        with m.Default():
+                            m.d.sync += scratch.eq(digest >> shift)
+                            m.next = "compare"
             with m.State("compare"):
                 m.d.sync += [
                     scratch.eq(scratch.rotate_right(_WORD_BITS)),

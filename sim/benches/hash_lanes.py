@@ -188,9 +188,7 @@ async def wiped(dut: Any) -> None:
     while not int(dut.result__valid.value):
         await RisingEdge(dut.clk)
         seen |= {name for name in registers if value_of(dut, name)}
-    assert seen == set(registers), (
-        "some never held anything: is this the right place?"
-    )
+    assert seen == set(registers), "some never held anything: is this the right place?"
     await sink.take()
     for _ in range(4):
         await RisingEdge(dut.clk)
