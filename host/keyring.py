@@ -63,7 +63,7 @@ class Entry:
     in_flight: int = 0
     queue: deque[Job] = field(default_factory=deque)
     draining: bool = False
-    """Told to make room: no more of its jobs are sent until it has been loaded again."""
+    """Told to make room: its jobs are not sent until the key that wants a slot has one."""
     ready: bool = False
     """Whether it stands in the dispatcher's round of keys with jobs to send."""
     wanted_at: int = 0
@@ -131,17 +131,21 @@ class Keyring:
 
     def next_ready(self) -> Entry | None:
         """The key whose turn it is to send a job; see :meth:`used`."""
-        while self._ready:
+        for _ in range(len(self._ready)):
             entry = self._ready[0]
-            if entry.state is Residency.RESIDENT and entry.queue and not entry.draining:
+            if entry.state is not Residency.RESIDENT or not entry.queue:
+                entry.ready = False
+                self._ready.popleft()
+                continue
+            entry.draining = entry.draining and bool(self.wanted)
+            if not entry.draining:
                 return entry
-            entry.ready = False
-            self._ready.popleft()
+            self._ready.rotate(-1)
         return None
 
     def reset(self, slots: int) -> None:
         """Start with ``slots`` empty slots; keys that had jobs waiting want one again."""
-        tenants = [tenant for tenant in self._slots.values() if tenant is not None]
+        tenants = self._tenants()
         self._slots = OrderedDict((slot, None) for slot in range(slots))
         for tenant in tenants:
             self._evict(tenant)
@@ -163,6 +167,8 @@ class Keyring:
                 entry.state = Residency.LOADING
                 if tenant is not None:
                     self._evict(tenant)
+                for other in self._tenants():
+                    other.draining = False
                 return True
         return False
 
@@ -186,13 +192,16 @@ class Keyring:
         """
         if self._uses - self.wanted[0].wanted_at < patience:
             return
-        tenants = [tenant for tenant in self._slots.values() if tenant is not None]
+        tenants = self._tenants()
         if any(tenant.draining for tenant in tenants):
             return
         for tenant in tenants:
             if tenant.state is Residency.RESIDENT and not tenant.wiped:
                 tenant.draining = True
                 return
+
+    def _tenants(self) -> list[Entry]:
+        return [tenant for tenant in self._slots.values() if tenant is not None]
 
     def _evict(self, tenant: Entry) -> None:
         tenant.state = Residency.ABSENT

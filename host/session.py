@@ -142,6 +142,7 @@ class Session:
         self._answered = 0
         self._pages = 0
         self._heard_at = 0.0
+        self._answered_at = 0.0
         self._moved_at = 0.0
         self.identity: Identity | None = None
         self.resent = 0
@@ -237,7 +238,7 @@ class Session:
             overdue.append(pending)
         outcomes: list[Outcome] = []
         for pending in overdue:
-            if self._heard_at > pending.sent_at:
+            if self._answered_at > pending.sent_at:
                 pending.silent_tries = 0
                 pending.eager_tries += 1
             due.append(pending)
@@ -305,6 +306,7 @@ class Session:
             self._hold(pending, now + delay)
             return []
         self._answered += 1
+        self._answered_at = now
         outcome = self._end(pending, **self._judge(pending, reply, payload[wire.REPLY.size :]))
         self._find_overtaken(now)
         return [outcome]
@@ -364,6 +366,6 @@ class Session:
 
     def _timeout(self, pending: _Pending) -> RequestTimeout:
         return RequestTimeout(
-            f"{self._name} did not answer {pending.request.op.name} in {len(pending.tags)} tries of "
-            f"{self._retry_s:g} s: check that it is powered and connected, or raise timeout_s"
+            f"{self._name} did not answer {pending.request.op.name} in {len(pending.tags)} tries "
+            f"of {self._retry_s:g} s: check that it is powered and connected, or raise timeout_s"
         )

@@ -8,6 +8,7 @@ import select
 from collections.abc import Callable
 
 import serial
+
 from intaglio.errors import LinkError
 from intaglio.transport.base import ParsedUrl, Transport
 
