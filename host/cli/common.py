@@ -29,16 +29,14 @@ OK, FAILED, USAGE = 0, 1, 2
 """Exit statuses: all well; something failed or differed; the command line or its data is wrong."""
 
 
-_DEVICE_OPTION = typer.Option(
-    "--device",
-    "-d",
-    metavar="URL",
-    envvar="INTAGLIO_DEVICE",
-    help="soft: (libraries), model: (golden model), sim: or sim:?profile=NAME (simulated board), "
-    "uart:/dev/ttyUSB0?baud=3000000 (serial port).",
+_URLS = (
+    "soft: (libraries), model: (golden model), sim: or sim:?profile=NAME (simulated board), "
+    "uart:/dev/ttyUSB0?baud=3000000 (serial port)."
 )
-Device = Annotated[str, _DEVICE_OPTION]
-OptionalDevice = Annotated[str | None, _DEVICE_OPTION]
+Device = Annotated[
+    str, typer.Option("--device", "-d", metavar="URL", envvar="INTAGLIO_DEVICE", help=_URLS)
+]
+OptionalDevice = Annotated[str | None, typer.Option("--device", "-d", metavar="URL", help=_URLS)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Timeout = Annotated[
     float | None,

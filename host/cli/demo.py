@@ -55,7 +55,7 @@ def demo(
             metavar="FILE.jsonl",
             exists=True,
             dir_okay=False,
-            help="Sign these orders too, one a line.",
+            help="Sign these orders too: a JSON object a line, fields as host/orders/README.md says.",
         ),
     ] = None,
     key: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import stat
 import sys
@@ -28,7 +29,7 @@ def read_secret(source: str, curve: Curve) -> bytes:
             raise InputError(f"the environment has no variable {name}; set it or use @FILE")
         return parse_secret(os.environ[name], curve, f"the key in variable {name}")
     if source == "-":
-        return parse_secret(sys.stdin.readline(), curve, "the key on standard input")
+        return parse_secret(_from_stdin(), curve, "the key on standard input")
     secret = parse_secret(source, curve, "--key")
     say(
         "warning: a key on the command line is visible to every user (ps) and stays in the shell's "
@@ -54,6 +55,12 @@ def parse_secret(text: str, curve: Curve, what: str = "the key") -> bytes:
             wrong = "0" if scalar == 0 else "not below the group order n"
             raise InputError(f"{what} is {wrong}; a secp256k1 key is one of 1..n-1")
     return secret
+
+
+def _from_stdin() -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass("Key (hex, not shown): ")
+    return sys.stdin.readline(4 * wire.KEY_BYTES)
 
 
 def _from_file(name: str) -> str:
