@@ -81,15 +81,20 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Progress | None]:
-    """A progress bar on standard error with one task, or None where that is no terminal."""
-    if not sys.stderr.isatty():
+def progress(what: str, *, printing: bool = False) -> Iterator[Progress | None]:
+    """A progress bar on standard error with one task, or None where that is no terminal.
+
+    ``printing``: results are printed meanwhile, so no bar if they go to a terminal too.
+    """
+    if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(file=sys.stderr)
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        bar.add_task(what, total=total)
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, redirect_stdout=False
+    ) as bar:
+        bar.add_task(what, total=None)
         yield bar
 
 

@@ -55,7 +55,7 @@ def demo(
             metavar="FILE.jsonl",
             exists=True,
             dir_okay=False,
-            help="Sign these orders too: a JSON object a line, fields as host/orders/README.md says.",
+            help="Sign these orders too, a JSON object a line (see host/orders/README.md).",
         ),
     ] = None,
     key: Annotated[
@@ -93,14 +93,15 @@ def demo(
                     say(f"{outcome.item.where}: {outcome.error}")
                 else:
                     rows.append(_row(outcome.item, outcome.key, outcome.signature))
-        profile = signer.identity.profile
+        identity = signer.identity
     finished = time.perf_counter()
     if as_json:
         print_json(rows)
     else:
         own = sorted({k.partition(":")[0] for k in key or []})
-        _show(rows, bad, f"{device} ({profile})", own)
-        _show_cost(rows, opened - started, finished - opened)
+        _show(rows, bad, f"{device} ({identity.profile})", own)
+        simulated = identity.key_slots > 0 and identity.clock_hz == 0
+        _show_cost(rows, opened - started, finished - opened, simulated)
     good = bad == 0 and all(row["equal"] for row in rows)
     raise typer.Exit(OK if good else FAILED)
 
@@ -186,7 +187,7 @@ def _show(rows: list[_Row], bad: int, device: str, own: list[str]) -> None:
         )
 
 
-def _show_cost(rows: list[_Row], opening_s: float, signing_s: float) -> None:
+def _show_cost(rows: list[_Row], opening_s: float, signing_s: float, simulated: bool) -> None:
     console = stdout()
     if total := sum(row["cycles"] for row in rows):
         console.print(f"Device cycles of all orders together: {total:,}.")
@@ -196,6 +197,5 @@ def _show_cost(rows: list[_Row], opening_s: float, signing_s: float) -> None:
             least, most = f"{min(cycles):,}", f"{max(cycles):,}"
             span = least if least == most else f"{least} to {most}"
             console.print(f"Device cycles for one {curve.value} order: {span}.")
-    console.print(
-        f"Took {opening_s:.3f} s to open the device, {signing_s:.3f} s to sign and check."
-    )
+    took = f"Took {opening_s:.3f} s to open the device, {signing_s:.3f} s to sign and check."
+    console.print(took + (" Simulated: seconds say nothing of a board." if simulated else ""))

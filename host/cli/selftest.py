@@ -41,11 +41,11 @@ def selftest(
     search of a key. What keys the device held before are wiped. The exit status is 0 only if every
     check passed.
     """
-    results = []
-    with progress("testing") as bar:
-        for result in _run(device, timeout, seed, rounds):
-            advance(bar)
-            results.append(result)
+    with intaglio.open(device, timeout_s=timeout, verify=False) as signer:
+        on_a_link = signer.identity.key_slots > 0
+        results = _collect(checks.run(signer, seed=seed, rounds=rounds))
+    if on_a_link:
+        results += _collect(selftest_wire.run(device, seed=seed))
     good = all(result.passed for result in results)
     if as_json:
         print_json([result._asdict() for result in results])
@@ -64,9 +64,10 @@ def selftest(
     raise typer.Exit(OK if good else FAILED)
 
 
-def _run(device: str, timeout: float | None, seed: int, rounds: int) -> Iterator[checks.Result]:
-    with intaglio.open(device, timeout_s=timeout, verify=False) as signer:
-        on_a_link = signer.identity.key_slots > 0
-        yield from checks.run(signer, seed=seed, rounds=rounds)
-    if on_a_link:
-        yield from selftest_wire.run(device, seed=seed)
+def _collect(results: Iterator[checks.Result]) -> list[checks.Result]:
+    collected = []
+    with progress("testing") as bar:
+        for result in results:
+            advance(bar)
+            collected.append(result)
+    return collected

@@ -129,7 +129,7 @@ def _sign_batch(device: str, name: str, timeout: float | None, as_json: bool) ->
     with (
         jsonl.opened(name) as file,
         intaglio.open(device, timeout_s=timeout) as signer,
-        progress("signing") as bar,
+        progress("signing", printing=True) as bar,
     ):
         for outcome in Pipeline(signer).run(batch_items(file)):
             advance(bar)

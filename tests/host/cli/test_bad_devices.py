@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import random
+import subprocess
+import sys
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,3 +100,24 @@ def test_a_slow_single_signature_is_one_sentence(run, monkeypatch: pytest.Monkey
     result = run(*SIGN)
     assert (result.status, result.out) == (1, "")
     assert "the board" in result.err
+
+
+def test_results_go_to_standard_output_with_a_progress_bar_shown() -> None:
+    controller, terminal = os.openpty()
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "intaglio.cli", "sign", "--batch", "-", "--json"],
+            input=batch(100),
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            timeout=60,
+        )
+        os.set_blocking(controller, False)
+        shown = os.read(controller, 1 << 16)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert result.returncode == 0
+    assert len([json.loads(line) for line in result.stdout.splitlines()]) == 100
+    assert b"signing" in shown
+    assert b"signature" not in shown
