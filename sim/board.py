@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import intaglio
-from intaglio.errors import IntaglioError, LinkError
+from intaglio.errors import InputError, IntaglioError, LinkError
 from intaglio.hdl import digest
+from intaglio.hdl.profiles import PROFILES
 from intaglio.sim import runner
 from intaglio.transport.base import ParsedUrl
 from intaglio.transport.uart import UartTransport
@@ -86,9 +87,9 @@ class BuildReport:
 
 
 def _core(profile: str) -> wiring.Component:
-    from intaglio.hdl import core, profiles
+    from intaglio.hdl import core
 
-    return core.SerialCore(profiles.find(profile), CLOCKS_PER_BIT)
+    return core.SerialCore(PROFILES[profile], CLOCKS_PER_BIT)
 
 
 def build(profile: str = DEFAULT_PROFILE, *, top: Top | None = None) -> Path:
@@ -98,6 +99,9 @@ def build(profile: str = DEFAULT_PROFILE, *, top: Top | None = None) -> Path:
     :class:`~intaglio.errors.InputError` for an unknown profile, :class:`~.runner.ToolError` if a
     tool is missing or fails.
     """
+    if top is None and profile not in PROFILES:
+        known = ", ".join(sorted(PROFILES))
+        raise InputError(f"no profile is called {profile!r}: known are {known}")
     report = BuildReport(f"virtual board {profile!r}")
 
     def elaborated() -> wiring.Component:

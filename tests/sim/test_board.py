@@ -242,10 +242,10 @@ def test_open_transport(monkeypatch: pytest.MonkeyPatch, program: Path) -> None:
 
 @pytest.mark.parametrize(
     ("url", "error"),
-    [("sim:?speed=2", InputError), ("sim:/dev/ttyS0", LinkError)],
+    [("sim:?speed=2", InputError), ("sim:/dev/ttyS0", LinkError), ("sim:?profile=x", InputError)],
 )
 def test_bad_urls(url: str, error: type[Exception]) -> None:
-    with pytest.raises(error, match="sim:"):
+    with pytest.raises(error, match=r"sim:|'x': known are"):
         board.open_transport(ParsedUrl.parse(url))
 
 
