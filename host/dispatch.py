@@ -210,11 +210,12 @@ class Dispatcher:
         request = Request(wire.Op.LOAD_KEY, bytes(entry.secret), 0, entry.curve.wire_id)
         if not self._session.room(request):
             return None
-        if self._ring.claim():
-            return replace(request, slot=entry.slot), entry
-        if self._session.identity is not None:
-            self._ring.make_room(PATIENCE * self._session.identity.job_slots)
-        return None
+        if not self._ring.claim():
+            identity = self._session.identity
+            self._ring.make_room(PATIENCE * identity.job_slots if identity else 0)
+            if not self._ring.claim():
+                return None
+        return replace(request, slot=entry.slot), entry
 
     def _next_job(self) -> tuple[Request, object] | None:
         entry = None if self._control else self._ring.next_ready()

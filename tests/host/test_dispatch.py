@@ -41,6 +41,13 @@ def is_right(signature, *expected, **named):
     return (signature.raw, signature.recid) == right(*expected, **named)
 
 
+def reset(core):
+    """Let ``core`` forget all that a power cycle forgets."""
+    core.session = core.last_tag = 0
+    core.jobs.clear()
+    core._zeroise_all()
+
+
 def sent_ops(rig):
     """Ops of all the requests that went to the device."""
     payloads = frame.Decoder(wire.MAX_REQUEST_BYTES).feed(bytes(rig.sent))
@@ -163,9 +170,7 @@ def test_a_reset_device_is_opened_again_and_its_keys_loaded_again(rig):
     held = rig.load_now(*keys)
     futures = [rig.sign(held[n % 3], b"%d" % n) for n in range(30)]
     rig.step()
-    rig.core.session = 0
-    rig.core.jobs.clear()
-    rig.core._zeroise_all()
+    reset(rig.core)
     rig.settle(*futures)
     for n, future in enumerate(futures):
         assert is_right(future.result(), *keys[n % 3], b"%d" % n)
@@ -350,6 +355,7 @@ def test_stop_ends_everything(rig):
     assert not rig.dispatcher._ring.entries
 
 
+TYPED = (errors.RequestTimeout, errors.FaultError, errors.StaleSessionError)
 RATES = st.builds(FaultRates, *[st.sampled_from([0.0, 0.02, 0.1, 0.25])] * 4)
 
 
@@ -360,9 +366,10 @@ RATES = st.builds(FaultRates, *[st.sampled_from([0.0, 0.02, 0.1, 0.25])] * 4)
     key_slots=st.integers(1, 4),
     job_slots=st.integers(1, 9),
     fault_rate=st.sampled_from([0.0, 0.0, 0.1]),
+    reset_rate=st.sampled_from([0.0, 0.0, 0.05]),
 )
 def test_each_request_ends_in_one_right_answer_or_one_typed_error(
-    rig, seed, rates, key_slots, job_slots, fault_rate
+    rig, seed, rates, key_slots, job_slots, fault_rate, reset_rate
 ):
     rig = rig(
         seed=seed, rates=rates, key_slots=key_slots, job_slots=job_slots, fault_rate=fault_rate
@@ -392,12 +399,14 @@ def test_each_request_ends_in_one_right_answer_or_one_typed_error(
         futures.append((future, right(curve, secret, **what)))
         if rng.random() < 0.3:
             rig.step()
+        if rng.random() < reset_rate:
+            reset(rig.core)
     rig.settle(*(future for future, _ in futures))
     assert len(ends) == len(futures)
     for future, expected in futures:
         if future.exception() is None:
             assert (future.result().raw, future.result().recid) == expected
         else:
-            assert isinstance(future.exception(), (errors.RequestTimeout, errors.FaultError))
-    if rates == FaultRates() and not fault_rate:
+            assert isinstance(future.exception(), TYPED)
+    if rates == FaultRates() and not fault_rate + reset_rate:
         assert all(future.exception() is None for future, _ in futures)
