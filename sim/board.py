@@ -39,7 +39,7 @@ STOP_S = 10.0
 
 _HARNESS = Path(__file__).with_name("harness.cpp")
 _VERILATOR_ARGS = ("--x-assign", "fast", "--x-initial", "fast", "--no-assert")
-_CFLAGS = "-std=c++17 -O3"
+_CFLAGS = "-std=c++17"
 _GIT_REVISION_BYTES = 20
 _PLAIN_STEP = 0.25
 
