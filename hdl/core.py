@@ -1,0 +1,288 @@
+"""The signing core: request packets in, reply packets out. Composition only."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from intaglio import wire
+from intaglio.params import SECP256K1
+
+from . import layouts
+from .digest import rtl_digest
+from .engine.barrel import Barrel
+from .engine.programs import Image
+from .hash.lanes import EcdsaLane, Sha512Lane
+from .intake import Intake
+from .jobs import Jobs
+from .keystore import KeyStore
+from .layouts import CurveId, Status
+from .pool import MessagePool
+from .profiles import Profile
+from .reply import Replier
+from .stations import Collect, Feed, Finish, key_write_layout
+from .stream import Packet
+
+
+class SigningCore(wiring.Component):
+    """Signs, behind any link that carries packets.
+
+    Parameters
+    ----------
+    profile : Profile
+        Its size.
+    clock_hz : int
+        Clock, for the identity record; 0 in simulation.
+
+    Members
+    -------
+    requests : In(stream of Packet(8)), replies : Out(stream of Packet(8))
+        Payloads of :mod:`intaglio.wire`, whole and undamaged, without CRC.
+    bad_frame : In(1)
+        Pulse: a frame came damaged. Answered with BAD_FRAME.
+    git_revision : In(160)
+        For the identity record, byte 0 in bits 7..0.
+    busy : Out(1)
+        Something is to be done; low, the clock may stop.
+
+    Timing: see ``cycles`` in :data:`intaglio.wire.REPLY`: for a lone job it depends on curve,
+    operation and message length only, but for RFC 6979's retry (probability below 2^-127).
+    Security: keys enter and never leave; see the README of this folder.
+    """
+
+    def __init__(self, profile: Profile, *, clock_hz: int = 0) -> None:
+        self.profile, self.clock_hz = profile, clock_hz
+        super().__init__(
+            {
+                "requests": In(stream.Signature(Packet(8))),
+                "replies": Out(stream.Signature(Packet(8))),
+                "bad_frame": In(1),
+                "git_revision": In(8 * 20),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        profile = self.profile
+        sizes = {"jobs": profile.job_slots, "keys": profile.key_slots, "pages": profile.pool_pages}
+        job_width = (profile.job_slots - 1).bit_length()
+        page_width = (profile.pool_pages - 1).bit_length()
+        image = Image(profile.window, release_check=profile.release_check)
+        m.submodules.intake = intake = Intake(**sizes)
+        m.submodules.jobs = jobs = Jobs(**sizes)
+        m.submodules.feed = feed = Feed(**sizes)
+        m.submodules.collect = collect = Collect(**sizes)
+        m.submodules.finish = finish = Finish(**sizes)
+        m.submodules.replier = replier = Replier(keys=profile.key_slots, jobs=profile.job_slots)
+        m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=2)
+        m.submodules.sha512 = sha512 = Sha512Lane(job_width, page_width)
+        m.submodules.nonce = nonce = EcdsaLane(SECP256K1.order, job_width, page_width)
+        m.submodules.keys = keys = KeyStore(profile.key_slots, jobs=profile.job_slots, lookups=2)
+        m.submodules.barrel = barrel = Barrel(
+            image,
+            interval=profile.interval,
+            slots=profile.issue_slots,
+            jobs=profile.job_slots,
+            keys=profile.key_slots,
+        )
+
+        now = Signal(32)
+        m.d.sync += now.eq(now + 1)
+        m.d.comb += [intake.now.eq(now), finish.now.eq(now), finish.mute.eq(intake.draining)]
+
+        # a job's way
+        connect(m, flipped(self.requests), intake.requests)
+        connect(m, intake.new, jobs.new)
+        connect(m, jobs.sha512, feed.sha512_jobs)
+        connect(m, jobs.nonce, feed.nonce_jobs)
+        connect(m, feed.sha512, sha512.request)
+        connect(m, feed.nonce, nonce.request)
+        connect(m, sha512.result, collect.sha512)
+        connect(m, nonce.result, collect.nonce)
+        connect(m, collect.hashed, jobs.hashed)
+        connect(m, jobs.engine, barrel.start)
+        connect(m, jobs.finish, finish.finish)
+        connect(m, finish.wipe, barrel.wipe)
+        connect(m, replier.replies, flipped(self.replies))
+        m.d.comb += [jobs.executed.eq(barrel.done), barrel.inbox.eq(collect.inbox)]
+        for n, user in enumerate((feed, collect, finish)):
+            m.d.comb += [
+                getattr(jobs, f"record_job_{n}").eq(user.record_job),
+                user.record.eq(getattr(jobs, f"record_{n}")),
+            ]
+
+        # its message
+        connect(m, intake.chunks, pool.write)
+        connect(m, pool.written, intake.written)
+        for n, lane in enumerate((sha512, nonce)):
+            connect(m, lane.fetch, getattr(pool, f"read_{n}"))
+            connect(m, getattr(pool, f"data_{n}"), lane.message)
+        self._first_of(m, [finish.release, intake.release], pool.release)
+        m.d.comb += [
+            intake.free_pages.eq(pool.free_pages),
+            feed.digest.eq(intake.digest),
+            feed.forget.eq(finish.free),
+        ]
+
+        self._contexts(m, intake, finish)
+        self._keys(m, keys, intake, feed, collect, finish, replier, barrel)
+        self._shared_reads(m, feed, finish, replier, keys, barrel)
+        self._replies(m, intake, finish, replier)
+        m.d.comb += self.busy.eq(
+            ~intake.idle
+            | intake.jobs_active
+            | ~finish.idle
+            | ~replier.idle
+            | ~pool.idle
+            | keys.busy
+        )
+        return m
+
+    @staticmethod
+    def _first_of(m: Module, sources: list[wiring.FlippedInterface], sink: object) -> None:
+        """Connect the first valid source."""
+        for i, source in enumerate(sources):
+            with m.If(source.valid) if i == 0 else m.Elif(source.valid):
+                m.d.comb += [
+                    sink.valid.eq(1),
+                    sink.payload.eq(source.payload),
+                    source.ready.eq(sink.ready),
+                ]
+
+    def _contexts(self, m: Module, intake: Intake, finish: Finish) -> None:
+        """Which job contexts are free."""
+        taken = Signal(self.profile.job_slots)
+        for i in reversed(range(self.profile.job_slots)):
+            with m.If(~taken[i]):
+                m.d.comb += [intake.job.free.eq(1), intake.job.index.eq(i)]
+        m.d.comb += intake.jobs_active.eq(taken.any())
+        with m.If(intake.take_job):
+            m.d.sync += taken.bit_select(intake.job.index, 1).eq(1)
+        with m.If(finish.free.enable):
+            m.d.sync += taken.bit_select(finish.free.job, 1).eq(0)
+
+    def _keys(
+        self,
+        m: Module,
+        keys: KeyStore,
+        intake: Intake,
+        feed: Feed,
+        collect: Collect,
+        finish: Finish,
+        replier: Replier,
+        barrel: Barrel,
+    ) -> None:
+        """The key store and who writes it: the engine never waits, the others take turns."""
+        connect(m, intake.key_command, keys.command)
+        connect(m, finish.key_finish, keys.finish)
+        loaded = stream.Signature(key_write_layout(self.profile.key_slots)).create()
+        m.d.comb += [
+            loaded.valid.eq(intake.key_write.valid),
+            loaded.payload.slot.eq(intake.key_write.payload.slot),
+            loaded.payload.index.eq(3),
+            loaded.payload.data.eq(intake.key_write.payload.data),
+            intake.key_write.ready.eq(loaded.ready),
+        ]
+        chosen = stream.Signature(key_write_layout(self.profile.key_slots)).create()
+        self._first_of(m, [collect.key_write, finish.key_write, loaded], chosen)
+        write = barrel.key_write
+        m.d.comb += [
+            chosen.ready.eq(~write.enable),
+            keys.write.en.eq(write.enable | chosen.valid),
+            keys.write.slot.eq(Mux(write.enable, write.key, chosen.payload.slot)),
+            keys.write.index.eq(Mux(write.enable, write.index, chosen.payload.index)),
+            keys.write.data.eq(Mux(write.enable, write.word, chosen.payload.data)),
+            intake.key_busy.eq(keys.busy),
+            keys.slot_0.eq(intake.key_slot),
+            intake.key_info.eq(keys.info_0),
+            keys.slot_1.eq(replier.key_slot),
+            replier.key_info.eq(keys.info_1),
+            keys.acquire.eq(intake.acquire),
+            keys.acquire_slot.eq(intake.key_slot),
+            keys.release.eq(finish.key_release),
+            keys.release_slot.eq(finish.record.slot),
+            keys.engine.en.eq(1),
+            keys.engine.slot.eq(barrel.key_read.key),
+            keys.engine.index.eq(barrel.key_read.index),
+            barrel.key_word.eq(keys.engine.data),
+            keys.hash.en.eq(feed.secret.en),
+            keys.hash.slot.eq(feed.secret.slot),
+            keys.hash.index.eq(feed.secret.index),
+            feed.secret_word.eq(keys.hash.data),
+        ]
+
+    def _shared_reads(
+        self,
+        m: Module,
+        feed: Feed,
+        finish: Finish,
+        replier: Replier,
+        keys: KeyStore,
+        barrel: Barrel,
+    ) -> None:
+        """Ports that the feed shares with the replies, which wait for it."""
+        outbox, public = feed.outbox, feed.public
+        m.d.comb += [
+            barrel.outbox.job.eq(Mux(outbox.want, outbox.job, finish.outbox.job)),
+            barrel.outbox.index.eq(Mux(outbox.want, outbox.index, finish.outbox.index)),
+            feed.outbox_word.eq(barrel.outbox_word),
+            finish.outbox_word.eq(barrel.outbox_word),
+            finish.outbox_taken.eq(~outbox.want),
+            keys.public.en.eq(public.want | replier.public.want),
+            keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),
+            keys.public.index.eq(Mux(public.want, public.index, replier.public.index)),
+            feed.public_word.eq(keys.public.data),
+            replier.public_word.eq(keys.public.data),
+            replier.public_taken.eq(~public.want),
+        ]
+
+    def _replies(self, m: Module, intake: Intake, finish: Finish, replier: Replier) -> None:
+        """Identity, counters, and whose reply is next."""
+        profile = self.profile
+        constants = {
+            "magic": int.from_bytes(wire.MAGIC, "little"),
+            "version": wire.VERSION,
+            "curves": 1 << CurveId.ED25519.value | 1 << CurveId.SECP256K1.value,
+            "release_check": profile.release_check,
+            "key_slots": profile.key_slots,
+            "job_slots": profile.job_slots,
+            "pool_bytes": profile.pool_pages * wire.PAGE_BYTES,
+            "max_message_bytes": wire.MAX_MESSAGE_BYTES,
+            "page_bytes": wire.PAGE_BYTES,
+            "clock_hz": self.clock_hz,
+            "profile": int.from_bytes(profile.name.encode(), "little"),
+            "rtl_digest": int.from_bytes(rtl_digest(profile.name), "little"),
+            "git_revision": self.git_revision,
+        }
+        m.d.comb += [replier.identity[name].eq(value) for name, value in constants.items()]
+
+        counters = Signal(layouts.Counters)
+        bad = self.bad_frame | intake.short
+        pulses = {
+            "frames_good": [intake.good],
+            "frames_bad": [self.bad_frame, intake.short],
+            "duplicates": [intake.duplicate],
+            "refused": [intake.refused, finish.refused],
+            "jobs_done": [finish.done],
+            "faults": [finish.fault],
+        }
+        for name, sources in pulses.items():
+            m.d.sync += counters[name].eq(sum(sources, counters[name]))
+        with m.If(intake.opened):
+            for name in ("duplicates", "refused", "jobs_done", "faults"):
+                m.d.sync += counters[name].eq(0)
+        m.d.comb += replier.counters.eq(counters)
+
+        damaged = Signal.like(replier.reply.payload)
+        notice = stream.Signature(damaged.shape()).create()
+        with m.If(bad):
+            m.d.sync += notice.valid.eq(1)
+        with m.Elif(notice.ready):
+            m.d.sync += notice.valid.eq(0)
+        m.d.comb += [
+            notice.payload.tag.eq(intake.last_tag),
+            notice.payload.status.eq(Status.BAD_FRAME),
+        ]
+        self._first_of(m, [notice, finish.reply, intake.reply], replier.reply)

@@ -1,0 +1,389 @@
+"""Intake: requests in, checked in the order of the golden core, jobs and immediate replies out."""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ETHERNET
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from intaglio import wire
+
+from . import keystore, layouts, pool
+from .jobs import Kind, record_layout
+from .judge import Judge
+from .layouts import CurveId, Op, Status
+from .reply import Body, reply_layout
+from .stream import CHUNK_BYTES, Chunk, Packet
+
+BODY_BITS = 8 * wire.KEY_BYTES
+_LENGTH = range(wire.MAX_MESSAGE_BYTES + 2)
+
+
+def reverse_bytes(value: Signal) -> Cat:
+    """The bytes of ``value`` in the other order."""
+    return Cat(value[i : i + 8] for i in reversed(range(0, len(value), 8)))
+
+
+class Intake(wiring.Component):
+    """Takes requests one after the other.
+
+    Parameters
+    ----------
+    jobs, keys, pages : int
+        Job contexts, key slots, pages of the message pool.
+
+    Members
+    -------
+    requests : In(stream of Packet(8))
+        Payloads of whole frames. Stalled while a job finds no context or no pages.
+    now : In(32)
+        Clock counter, for the jobs' cycles.
+    job : In({free, index}), take_job : Out(1)
+        A free job context; it is taken in the clock of ``take_job``.
+    jobs_active : In(1)
+        Any job is in flight.
+    key_slot : Out, key_info : In(keystore.Info)
+        Lookup in the key store, in the same clock.
+    key_command : Out(stream), key_busy : In(1), acquire : Out(1)
+        Loads and wipes; ``acquire`` counts a job of ``key_slot``.
+    key_write : Out(stream of {slot, data})
+        The secret of a load, for its RAW word. Secret.
+    chunks : Out(stream of Chunk), written : In(stream of pool.Head), free_pages : In
+        Messages to the pool.
+    release : Out(stream of pool.Message)
+        A message whose request was refused after it was stored.
+    digest : Out({enable, job, word})
+        A digest to sign.
+    new : Out(stream of {job, record})
+        A job begins.
+    reply : Out(stream of reply_layout)
+        Replies of requests that are no jobs.
+    last_tag : Out, short : Out(1)
+        The last accepted tag; pulse: a frame without a whole header came.
+    good, duplicate, refused, opened, draining : Out(1)
+        Pulses for the counters; ``draining`` while OPEN waits for the jobs of the session before.
+
+    Security: the body register holds a secret during a load and is zeroised with every request.
+    """
+
+    def __init__(self, *, jobs: int, keys: int, pages: int) -> None:
+        self.jobs, self.keys, self.pages = jobs, keys, pages
+        self.record = record_layout(keys, pages)
+        job = range(jobs)
+        super().__init__(
+            {
+                "requests": In(stream.Signature(Packet(8))),
+                "now": In(32),
+                "job": In(data.StructLayout({"free": 1, "index": job})),
+                "take_job": Out(1),
+                "jobs_active": In(1),
+                "key_slot": Out(range(keys)),
+                "key_info": In(keystore.Info(jobs)),
+                "key_command": Out(stream.Signature(keystore.Command(keys))),
+                "key_busy": In(1),
+                "acquire": Out(1),
+                "key_write": Out(
+                    stream.Signature(data.StructLayout({"slot": range(keys), "data": 256}))
+                ),
+                "chunks": Out(stream.Signature(Chunk)),
+                "written": In(stream.Signature(pool.Head(pages))),
+                "free_pages": In(range(pages + 1)),
+                "release": Out(stream.Signature(pool.Message(pages))),
+                "digest": Out(data.StructLayout({"enable": 1, "job": job, "word": 256})),
+                "new": Out(
+                    stream.Signature(data.StructLayout({"job": job, "record": self.record}))
+                ),
+                "reply": Out(stream.Signature(reply_layout(keys))),
+                "last_tag": Out(wire.TAG_BITS),
+                "short": Out(1),
+                "good": Out(1),
+                "duplicate": Out(1),
+                "refused": Out(1),
+                "opened": Out(1),
+                "draining": Out(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.judge = judge = Judge(keys=self.keys, jobs=self.jobs)
+        m.submodules.crc = crc = CRC32_ETHERNET(data_width=8 * CHUNK_BYTES).create()
+        header = Signal(layouts.Request)
+        session = Signal(16)
+        status, takes_tag = Signal(Status), Signal()
+        body = Signal(BODY_BITS)
+        received = Signal(_LENGTH)
+        started = Signal(32)
+        page = Signal(range(self.pages))
+        m.d.comb += [
+            judge.header.eq(header),
+            judge.info.eq(self.key_info),
+            judge.session.eq(session),
+            judge.last_tag.eq(self.last_tag),
+            judge.jobs_active.eq(self.jobs_active),
+            self.key_slot.eq(header.slot),
+            crc.data.eq(reverse_bytes(self.chunks.payload.data)),
+            crc.valid.eq(self.chunks.valid & self.chunks.ready),
+        ]
+        is_load = header.op == Op.LOAD_KEY
+        is_message = header.op == Op.SIGN_MESSAGE
+        is_job = is_load | is_message | (header.op == Op.SIGN_DIGEST)
+        stores = is_message & (status == Status.OK)
+
+        with m.FSM() as fsm:
+            m.d.comb += self.idle.eq(fsm.ongoing("header") & ~self.requests.valid)
+            with m.State("header"):
+                self._header(m, header, received, started, crc)
+            with m.State("judge"):
+                m.d.sync += [status.eq(judge.status), takes_tag.eq(judge.takes_tag)]
+                m.d.comb += self.good.eq(1)
+                m.next = "room"
+            with m.State("room"):
+                needed = (header.length + wire.PAGE_BYTES - 1) // wire.PAGE_BYTES
+                fits = self.job.free & (~is_message | (self.free_pages >= needed))
+                with m.If((status != Status.OK) | ~is_job | fits):
+                    m.next = "body"
+            with m.State("body"):
+                self._body(m, header, status, stores, body, received, started)
+            with m.State("stored"):
+                m.d.comb += self.written.ready.eq(1)
+                with m.If(self.written.valid):
+                    m.d.sync += page.eq(self.written.payload.page)
+                    m.next = "decide"
+            with m.State("decide"):
+                self._decide(m, header, status, takes_tag, received, stores, session)
+            with m.State("refund"):
+                m.d.comb += [
+                    self.release.valid.eq(1),
+                    self.release.payload.page.eq(page),
+                    self.release.payload.length.eq(received),
+                ]
+                with m.If(self.release.ready):
+                    m.next = "reply"
+            with m.State("drain"):
+                m.d.comb += self.draining.eq(1)
+                with m.If(~self.jobs_active):
+                    m.d.comb += self.opened.eq(1)
+                    m.next = "command"
+            with m.State("command"):
+                self._command(m, header, is_load)
+            with m.State("secret"):
+                raw = Mux(header.curve == CurveId.ED25519, body, reverse_bytes(body))
+                m.d.comb += [
+                    self.key_write.valid.eq(~self.key_busy),
+                    self.key_write.payload.slot.eq(header.slot),
+                    self.key_write.payload.data.eq(raw),
+                ]
+                with m.If(self.key_write.valid & self.key_write.ready):
+                    m.next = "begin"
+            with m.State("begin"):
+                self._begin(m, header, body, page, started, crc.crc)
+            with m.State("reply"):
+                self._reply(m, header, status)
+            with m.State("clear"):
+                m.d.sync += [body.eq(0), received.eq(0)]
+                m.next = "header"
+        return m
+
+    def _header(
+        self, m: Module, header: data.View, received: Signal, started: Signal, crc: object
+    ) -> None:
+        byte = self.requests.payload
+        self._ended = ended = Signal()
+        taken = Signal(range(wire.REQUEST.size))
+        m.d.comb += [self.requests.ready.eq(1), crc.start.eq(1)]
+        with m.If(self.requests.valid):
+            bits = header.as_value()
+            m.d.sync += [
+                bits.eq(Cat(bits, byte.data)[8:]),
+                taken.eq(taken + 1),
+                ended.eq(byte.last),
+                started.eq(self.now),
+            ]
+            with m.If(taken == wire.REQUEST.size - 1):
+                m.d.sync += taken.eq(0)
+                m.next = "judge"
+            with m.Elif(byte.last):
+                m.d.sync += taken.eq(0)
+                m.d.comb += self.short.eq(1)
+
+    def _body(
+        self,
+        m: Module,
+        header: data.View,
+        status: Signal,
+        stores: Signal,
+        body: Signal,
+        received: Signal,
+        started: Signal,
+    ) -> None:
+        """Take the body byte by byte: into chunks, or into the body register."""
+        byte = self.requests.payload
+        chunk, full = Signal(Chunk), Signal()
+        m.d.comb += [
+            self.chunks.valid.eq(full),
+            self.chunks.payload.eq(chunk),
+            self.requests.ready.eq(~full & ~self._ended),
+        ]
+        with m.If(full & self.chunks.ready):
+            m.d.sync += [full.eq(0), chunk.eq(0)]
+        with m.If(self.requests.valid & self.requests.ready):
+            fits = received < header.length
+            is_last = byte.last | (received + 1 == header.length)
+            m.d.sync += [self._ended.eq(byte.last), started.eq(self.now)]
+            with m.If(received != wire.MAX_MESSAGE_BYTES + 1):
+                m.d.sync += received.eq(received + 1)
+            with m.If(stores & fits):
+                octet = Cat(byte.data, C(0, 8 * CHUNK_BYTES - 8))
+                place = (CHUNK_BYTES - 1 - chunk.count)[: bits_for(CHUNK_BYTES - 1)]
+                m.d.sync += [
+                    chunk.data.eq(chunk.data | (octet << Cat(C(0, 3), place))),
+                    chunk.count.eq(chunk.count + 1),
+                    chunk.last.eq(is_last),
+                    full.eq(is_last | (chunk.count == CHUNK_BYTES - 1)),
+                ]
+            with m.Elif(fits & (status == Status.OK)):
+                m.d.sync += body.eq(Cat(body, byte.data)[8:])
+        with m.If(self._ended & ~full):
+            m.next = "decide"
+            with m.If(stores & (received != 0)):
+                m.next = "stored"
+
+    def _decide(
+        self,
+        m: Module,
+        header: data.View,
+        status: Signal,
+        takes_tag: Signal,
+        received: Signal,
+        stores: Signal,
+        session: Signal,
+    ) -> None:
+        """With the body's true length known: refuse, or go and do it."""
+        before_length = (
+            Status.BAD_VERSION,
+            Status.BAD_OP,
+            Status.STALE_SESSION,
+            Status.DUPLICATE,
+        )
+        opens = header.op == Op.OPEN
+        wrong_length = Signal()
+        final = Signal(Status)
+        ranks_before = Cat(status == earlier for earlier in before_length).any() & ~opens
+        m.d.comb += [
+            wrong_length.eq((received != header.length) & ~ranks_before),
+            final.eq(Mux(wrong_length, Status.BAD_LENGTH, status)),
+        ]
+        m.d.sync += status.eq(final)
+        with m.If(takes_tag & ~(opens & wrong_length)):
+            m.d.sync += self.last_tag.eq(header.tag)
+        with m.If(final != Status.OK):
+            m.d.comb += [
+                self.duplicate.eq(final == Status.DUPLICATE),
+                self.refused.eq(final != Status.DUPLICATE),
+            ]
+            with m.If(received > header.length):
+                m.d.sync += received.eq(header.length)
+            m.next = "reply"
+            with m.If(stores & (received != 0) & (header.length != 0)):
+                m.next = "refund"
+        with m.Else(), m.Switch(header.op):
+            with m.Case(Op.OPEN):
+                m.d.sync += session.eq(header.session)
+                m.next = "drain"
+            with m.Case(Op.LOAD_KEY, Op.WIPE_KEY, Op.WIPE_ALL):
+                m.next = "command"
+            with m.Case(Op.SIGN_MESSAGE, Op.SIGN_DIGEST):
+                m.next = "begin"
+            with m.Default():
+                m.next = "reply"
+
+    def _command(self, m: Module, header: data.View, is_load: Signal) -> None:
+        """Have the key store zeroise; wait until it has."""
+        given = Signal()
+        payload = self.key_command.payload
+        m.d.comb += [
+            self.key_command.valid.eq(~given),
+            payload.slot.eq(header.slot),
+            payload.curve.eq(header.curve),
+            payload.action.eq(keystore.Action.WIPE_ALL),
+        ]
+        with m.If(is_load):
+            m.d.comb += payload.action.eq(keystore.Action.BEGIN_LOAD)
+        with m.Elif(header.op == Op.WIPE_KEY):
+            m.d.comb += payload.action.eq(keystore.Action.WIPE)
+        with m.If(self.key_command.ready):
+            m.d.sync += given.eq(1)
+        with m.If(given & ~self.key_busy):
+            m.d.sync += given.eq(0)
+            m.next = "reply"
+            with m.If(is_load):
+                m.next = "secret"
+
+    def _begin(
+        self,
+        m: Module,
+        header: data.View,
+        body: Signal,
+        page: Signal,
+        started: Signal,
+        check: Signal,
+    ) -> None:
+        """Hand the job over."""
+        record, hashed = self.new.payload.record, header.op == Op.SIGN_DIGEST
+        kinds = {
+            (0, CurveId.ED25519): Kind.SIGN_ED25519,
+            (0, CurveId.SECP256K1): Kind.SIGN_ECDSA,
+            (1, CurveId.ED25519): Kind.LOAD_ED25519,
+            (1, CurveId.SECP256K1): Kind.LOAD_ECDSA,
+        }
+        for (load, curve), kind in kinds.items():
+            with m.If(((header.op == Op.LOAD_KEY) == load) & (header.curve == curve)):
+                m.d.comb += record.kind.eq(kind)
+        with m.If(header.op == Op.SIGN_MESSAGE):
+            m.d.comb += [
+                record.page.eq(page),
+                record.length.eq(header.length),
+                record.check.eq(Mux(header.length != 0, check, 0)),
+            ]
+        m.d.comb += [
+            self.new.valid.eq(1),
+            self.new.payload.job.eq(self.job.index),
+            record.op.eq(header.op),
+            record.tag.eq(header.tag),
+            record.slot.eq(header.slot),
+            record.hashed.eq(hashed),
+            record.start.eq(started),
+            self.digest.job.eq(self.job.index),
+            self.digest.word.eq(reverse_bytes(body)),
+        ]
+        with m.If(self.new.ready):
+            m.d.comb += [
+                self.take_job.eq(1),
+                self.acquire.eq(1),
+                self.digest.enable.eq(hashed),
+            ]
+            m.next = "clear"
+
+    def _reply(self, m: Module, header: data.View, status: Signal) -> None:
+        """Answer at once."""
+        payload = self.reply.payload
+        m.d.comb += [
+            self.reply.valid.eq(1),
+            payload.op.eq(header.op),
+            payload.tag.eq(header.tag),
+            payload.status.eq(status),
+            payload.slot.eq(header.slot),
+        ]
+        with m.If(status == Status.OK), m.Switch(header.op):
+            with m.Case(Op.OPEN, Op.IDENTIFY):
+                m.d.comb += payload.body.eq(Body.IDENTITY)
+            with m.Case(Op.COUNTERS):
+                m.d.comb += payload.body.eq(Body.COUNTERS)
+            with m.Case(Op.PUBLIC_KEY):
+                m.d.comb += payload.body.eq(Body.KEY)
+        with m.If(self.reply.ready):
+            m.next = "clear"

@@ -1,0 +1,40 @@
+"""The named sizes of the gateware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from intaglio import wire
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Size of a signing core.
+
+    ``window`` is the comb's digit width in bits, ``interval`` the multiplier's clocks per product,
+    ``issue_slots`` the programs in flight, ``job_slots`` (a power of two) the jobs the core holds,
+    ``pool_pages`` the message pool in pages of ``wire.PAGE_BYTES``.
+    """
+
+    name: str
+    window: int
+    interval: int
+    issue_slots: int
+    job_slots: int
+    key_slots: int
+    pool_pages: int
+    release_check: wire.ReleaseCheck = wire.ReleaseCheck.ALGEBRAIC
+
+
+SMALL = Profile(
+    name="small",
+    window=4,
+    interval=16,
+    issue_slots=2,
+    job_slots=8,
+    key_slots=16,
+    pool_pages=64,
+)
+"""Fits an ECP5-85F with room to spare and simulates fast: the virtual board's default."""
+
+PROFILES = {profile.name: profile for profile in (SMALL,)}
