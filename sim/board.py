@@ -87,9 +87,9 @@ class BuildReport:
 
 
 def _core(profile: str) -> wiring.Component:
-    from intaglio.hdl import core
+    from intaglio.hdl.device import SerialSigner
 
-    return core.SerialCore(PROFILES[profile], CLOCKS_PER_BIT)
+    return SerialSigner(PROFILES[profile], clocks_per_bit=CLOCKS_PER_BIT)
 
 
 def build(profile: str = DEFAULT_PROFILE, *, top: Top | None = None) -> Path:
