@@ -1,0 +1,102 @@
+"""Bench of Issue against :class:`intaglio.sim.model.barrel.Barrel`, clock by clock.
+
+Environment: ``SLOTS``, ``INTERVAL``, ``LATENCY`` (of the pipeline the bench plays), ``PROGRAMS``
+(how many are started).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ReadOnly, RisingEdge
+
+from intaglio.hdl.engine.issue import Issue, start_layout
+from intaglio.hdl.engine.programs import Program
+from intaglio.sim import bfm
+from intaglio.sim.model.barrel import Barrel
+
+JOBS, KEYS = 8, 4
+LENGTHS = dict(zip(Program, (1, 2, 3, 5, 9, 14, 20, 33), strict=True))
+ENTRY_POINTS = {program: sum(list(LENGTHS.values())[:program]) for program in LENGTHS}
+ROM_DEPTH = sum(LENGTHS.values())
+
+
+def unit(slots: int, interval: int) -> Issue:
+    """The unit under test."""
+    sizes = {"slots": slots, "interval": interval, "jobs": JOBS, "keys": KEYS}
+    return Issue(ENTRY_POINTS, rom_depth=ROM_DEPTH, **sizes)
+
+
+class Offers:
+    """Programs to start, each from a random clock on; shared by device and model."""
+
+    def __init__(self, count: int) -> None:
+        self.offers: list[tuple[int, Program]] = []
+        clock = 0
+        for _ in range(count):
+            clock += random.choice([0, 0, 1, 2, 7, 40, 150])
+            self.offers.append((clock, random.choice(list(LENGTHS))))
+
+    def predicted(self, slots: int, interval: int, latency: int) -> list[tuple[str, int, int]]:
+        """Every issue, start and retirement, by the model."""
+        barrel = Barrel(slots, interval, latency)
+        log: list[tuple[str, int, int]] = []
+        barrel.log = lambda *entry: log.append(entry)
+        for clock, program in self.offers:
+            barrel.start(clock, LENGTHS[program])
+        while (clock := barrel.next_clock()) < float("inf"):
+            barrel.step(int(clock))
+        return log
+
+
+@cocotb.test()
+async def clocks_equal_the_model(dut: Any) -> None:
+    slots, interval, latency, count = (
+        int(os.environ[name]) for name in ("SLOTS", "INTERVAL", "LATENCY", "PROGRAMS")
+    )
+    offers = Offers(count)
+    expected = sorted(offers.predicted(slots, interval, latency))
+    dut.start__valid.value = 0
+    dut.retire_valid.value = 0
+    await bfm.start(dut)
+
+    seen: list[tuple[str, int, int]] = []
+    flight: list[tuple[int, int, bool]] = []
+    running: dict[int, tuple[int, int, Program, int]] = {}
+    waiting = list(offers.offers)
+    for clock in range(max(entry[1] for entry in expected) + 2):
+        retiring = flight.pop(0) if flight and flight[0][0] == clock else None
+        dut.retire_valid.value = int(retiring is not None)
+        if retiring:
+            dut.retire_slot.value, dut.retire_end.value = retiring[1], int(retiring[2])
+            seen.append(("retire", clock, retiring[1]))
+        offered = bool(waiting) and waiting[0][0] <= clock
+        dut.start__valid.value = int(offered)
+        if offered:
+            owner = {"job": len(waiting) % JOBS, "key": len(waiting) % KEYS}
+            fields = {**owner, "program": int(waiting[0][1])}
+            dut.start__payload.value = bfm.pack(start_layout(JOBS, KEYS), fields)
+        await ReadOnly()
+        if offered and int(dut.start__ready.value):
+            program = waiting.pop(0)[1]
+            slot = min(set(range(slots)) - set(running))
+            running[slot] = (owner["job"], owner["key"], program, 0)
+            seen.append(("start", clock, slot))
+        if int(dut.valid.value):
+            slot = int(dut.slot.value)
+            job, key, program, done = running[slot]
+            assert (int(dut.job.value), int(dut.key.value)) == (job, key)
+            assert int(dut.counter.value) == ENTRY_POINTS[program] + done
+            running[slot] = (job, key, program, done + 1)
+            flight.append((clock + latency - 1, slot, done + 1 == LENGTHS[program]))
+            seen.append(("issue", clock, slot))
+        if retiring and retiring[2]:
+            del running[retiring[1]]
+        await RisingEdge(dut.clk)
+    assert sorted(seen) == expected
+    assert not waiting
+    assert not running
+    bfm.record("issued", sum(entry[0] == "issue" for entry in seen))

@@ -1,0 +1,136 @@
+"""Cycle-level model of the barrel: when each instruction issues and retires, without any words.
+
+Follows the rules of :mod:`intaglio.hdl.engine.issue` and of the wiping in
+:mod:`intaglio.hdl.engine.contexts` clock by clock; benches compare the two.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from math import inf
+
+from intaglio.hdl.engine.isa import REGISTERS
+
+WIPE_CLOCKS = REGISTERS
+"""Clocks without a retiring instruction that zeroising a context takes."""
+
+
+class Event:
+    """Something that happens once; whoever waits for it is called then."""
+
+    def __init__(self) -> None:
+        self.fired = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Call ``action`` when it happens, at once if it has."""
+        if self.fired:
+            action()
+        else:
+            self._waiting.append(action)
+
+    def fire(self) -> None:
+        """Let it happen."""
+        self.fired = True
+        for action in self._waiting:
+            action()
+
+
+class Barrel:
+    """Issue queue, pipeline and wiping, exact to the clock.
+
+    Attributes: ``issued`` instructions; ``log``, if set, is called with ``(kind, clock, slot)`` for
+    every issue, start and retirement.
+    """
+
+    def __init__(self, slots: int, interval: int, latency: int) -> None:
+        self._interval, self._latency = interval, latency
+        self._free = list(range(slots))
+        self._left = [0] * slots
+        self._done: list[Event] = [Event()] * slots
+        self._queue: deque[tuple[int, int]] = deque()
+        self._flight: deque[tuple[int, int]] = deque()
+        self._offers: deque[tuple[int, int, Event]] = deque()
+        self._wipes: deque[tuple[int, Event]] = deque()
+        self._wipe_left = WIPE_CLOCKS
+        self._issue_from = self._enter_from = self._wipe_from = 0
+        self.issued = 0
+        self.log: Callable[[str, int, int], None] | None = None
+
+    def start(self, clock: int, length: int, *, first: bool = False) -> Event:
+        """Offer a program of ``length`` instructions from ``clock`` on; fires when it is done.
+
+        Offers are taken in order, but one that is ``first`` goes before all that still wait.
+        """
+        done = Event()
+        offer = (clock, length, done)
+        if first:
+            self._offers.appendleft(offer)
+        else:
+            self._offers.append(offer)
+        return done
+
+    def wipe(self, clock: int) -> Event:
+        """Ask for zeroising a context from ``clock`` on; fires when it is done."""
+        done = Event()
+        self._wipes.append((clock, done))
+        return done
+
+    def _wipe_end(self) -> int:
+        return max(self._wipe_from, self._wipes[0][0]) + self._wipe_left - 1
+
+    def next_clock(self) -> float:
+        """The next clock in which something happens."""
+        clock = inf
+        if self._queue:
+            clock = max(self._queue[0][0], self._issue_from)
+        if self._flight:
+            clock = min(clock, self._flight[0][0])
+        if self._offers and self._free:
+            clock = min(clock, max(self._offers[0][0], self._enter_from))
+        if self._wipes:
+            clock = min(clock, self._wipe_end())
+        return clock
+
+    def step(self, clock: int) -> None:
+        """Let all happen that happens in ``clock``, which :meth:`next_clock` gave."""
+        if self._queue and max(self._queue[0][0], self._issue_from) == clock:
+            slot = self._queue.popleft()[1]
+            self._flight.append((clock + self._latency - 1, slot))
+            self._issue_from = clock + self._interval
+            self.issued += 1
+            self._note("issue", clock, slot)
+        if self._flight and self._flight[0][0] == clock:
+            self._retire(clock, self._flight.popleft()[1])
+        elif self._offers and self._free and max(self._offers[0][0], self._enter_from) == clock:
+            _, length, done = self._offers.popleft()
+            slot = heapq.heappop(self._free)
+            self._left[slot], self._done[slot] = length, done
+            self._enter(clock, slot)
+            self._note("start", clock, slot)
+        if self._wipes and self._wipe_end() == clock:
+            self._wipe_left, self._wipe_from = WIPE_CLOCKS, clock + 1
+            self._wipes.popleft()[1].fire()
+
+    def _retire(self, clock: int, slot: int) -> None:
+        if self._wipes:
+            begin = max(self._wipe_from, self._wipes[0][0])
+            self._wipe_left -= max(clock - begin, 0)
+        self._wipe_from = self._enter_from = clock + 1
+        self._note("retire", clock, slot)
+        self._left[slot] -= 1
+        if self._left[slot]:
+            self._enter(clock, slot)
+        else:
+            heapq.heappush(self._free, slot)
+            self._done[slot].fire()
+
+    def _enter(self, clock: int, slot: int) -> None:
+        self._queue.append((clock + 1, slot))
+        self._enter_from = clock + 1
+
+    def _note(self, kind: str, clock: int, slot: int) -> None:
+        if self.log:
+            self.log(kind, clock, slot)

@@ -1,0 +1,336 @@
+"""Cycle-level model of the engine: slots, contexts, ports and units, without any words.
+
+Answers before RTL is written: how many clocks a signature takes, how busy the multiplier and the
+hash lanes are, how many contexts, lanes and service slots a size needs. :mod:`.barrel` is exact to
+the clock; lengths of programs come from the programs themselves, clocks of the lanes from
+:mod:`intaglio.hdl.hash`. Moving a job from one unit to the next is an allowance,
+:attr:`Size.handover`.
+
+``python -m intaglio.sim.model.cycles --markdown`` prints the table of ``hdl/README.md``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
+from math import inf
+
+from intaglio.hdl.engine.assembler import ONE, Assembler, ConstantPool
+from intaglio.hdl.engine.isa import Curve
+from intaglio.hdl.engine.programs import Image, Program, ecdsa, ed25519
+from intaglio.hdl.engine.programs.scalars import Order
+from intaglio.hdl.hash import rfc6979
+from intaglio.hdl.hash.sha2 import block_clocks
+from intaglio.params import SECP256K1
+
+from .barrel import Barrel, Event
+
+ORDER_PRODUCT = 3
+"""Instructions of a product modulo a group order."""
+
+
+@dataclass(frozen=True)
+class Inversions:
+    """Inversions shared by several jobs, as Montgomery's trick does: 3 products a job.
+
+    ``batch``: jobs that share one at most; one that finds a service slot idle waits for no other.
+    ``services``: issue slots kept for this. ``unit_clocks``: clocks of a separate inverter for one
+    inversion, 0 if there is none and the service slot raises to the power of m - 2 itself.
+    ``units``: inversions that such inverters hold at once.
+    """
+
+    batch: int
+    services: int
+    unit_clocks: int = 0
+    units: int = 0
+
+
+@dataclass(frozen=True)
+class Size:
+    """Parameters of an engine. ``latency`` is :attr:`intaglio.hdl.engine.barrel.Barrel.latency`.
+
+    ``slots``, ``jobs``: issue slots and job contexts. ``sha512_lanes``, ``ecdsa_lanes``: hash
+    stations. ``inversions``: None if programs invert for themselves. ``handover``: clocks, at least
+    1, from the end of a job's step to when the next unit is asked. ``message_bytes``: what each
+    Ed25519 job signs; ECDSA jobs sign digests.
+    """
+
+    window: int
+    interval: int
+    latency: int
+    slots: int
+    jobs: int
+    sha512_lanes: int
+    ecdsa_lanes: int
+    inversions: Inversions | None = None
+    handover: int = 4
+    message_bytes: int = 100
+
+
+SMALL = Size(4, interval=16, latency=28, slots=2, jobs=8, sha512_lanes=1, ecdsa_lanes=1)
+"""The profile ``small``."""
+
+
+def full_rate(window: int, jobs: int, lanes: tuple[int, int], inversions: Inversions) -> Size:
+    """A product every clock: 56 stages and 4 clocks of fetch, 64 issue slots. No RTL yet."""
+    return Size(window, 1, 60, 64, jobs, *lanes, inversions=inversions)
+
+
+Process = Generator[Event, None, None]
+"""What one job or service does: it yields what it waits for."""
+
+
+@dataclass
+class Lengths:
+    """Instructions of each step of a signature, for one window."""
+
+    window: int
+    program: dict[Program, int] = field(init=False)
+    comb: dict[Curve, int] = field(init=False)
+    inversion: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        image = Image(self.window)
+        self.program = {program: len(lines) for program, lines in image.programs.items()}
+        self.comb = {}
+        for curve, module in ((Curve.ED25519, ed25519), (Curve.SECP256K1, ecdsa)):
+            asm = Assembler(curve, ConstantPool())
+            module.comb_sum(asm, image.combs[curve])
+            self.comb[curve] = len(asm.lines)
+        self.inversion = {name: inversion_length(name) for name in ("ed25519", "secp256k1", "n")}
+
+
+def inversion_length(modulus: str) -> int:
+    """Instructions of a power to m - 2: ``ed25519`` and ``secp256k1`` primes, ``n`` the order."""
+    asm = Assembler(Curve.ED25519 if modulus == "ed25519" else Curve.SECP256K1, ConstantPool())
+    value = asm.mul(ONE, ONE)
+    if modulus == "n":
+        Order(asm, SECP256K1.order).power(value, SECP256K1.order - 2)
+    else:
+        (ed25519 if modulus == "ed25519" else ecdsa).invert(asm, value)
+    return len(asm.lines) - 1
+
+
+lengths = cache(Lengths)
+
+
+@dataclass
+class Report:
+    """What a run measured. ``signatures`` were done in ``clocks`` between warm-up and drain, for
+    which the occupancies hold (0..1, ``multiplier`` and ``units``); ``instructions`` a signature
+    are those of the whole run, and ``clocks_per_signature`` follows from the two: completions come
+    in lumps, issues do not.
+    """
+
+    signatures: int
+    clocks: int
+    instructions: float
+    clocks_per_signature: float
+    multiplier: float
+    units: dict[str, float]
+    peak_parked: int
+    batch: float
+
+
+class Simulation:
+    """A stream of jobs through an engine of a :class:`Size`; always more jobs than contexts."""
+
+    def __init__(self, size: Size) -> None:
+        if size.handover < 1:
+            raise ValueError(f"handover must be at least 1 clock, not {size.handover}")
+        self.size, self.clock = size, 0
+        self.lengths = lengths(size.window)
+        self.barrel = Barrel(size.slots, size.interval, size.latency)
+        self.done: list[tuple[int, int, dict[str, int]]] = []
+        self.peak_parked = self._parked = 0
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._sequence = count()
+        self._idle = {"sha512": size.sha512_lanes, "ecdsa": size.ecdsa_lanes, "context": size.jobs}
+        if size.inversions:
+            self._idle |= {"service": size.inversions.services, "inverter": size.inversions.units}
+        self._counts = dict(self._idle)
+        self._busy = dict.fromkeys(self._idle, 0)
+        self._since = dict.fromkeys(self._idle, 0)
+        self._queues: dict[str, deque[Event]] = {name: deque() for name in self._idle}
+        self._inverses: deque[tuple[str, Event]] = deque()
+        self.batches: list[int] = []
+
+    def run(self) -> None:
+        """Until nothing is left to do."""
+        barrel, events = self.barrel, self._events
+        while True:
+            clock = barrel.next_clock()
+            if events and events[0][0] <= clock:
+                self.clock, _, action = heapq.heappop(events)
+                action()
+            elif clock == inf:
+                return
+            else:
+                self.clock = int(clock)
+                barrel.step(self.clock)
+
+    def sign(self, curves: list[Curve]) -> Report:
+        """Sign with each of ``curves`` in turn; at least four times as many as contexts."""
+        if len(curves) < 4 * self.size.jobs:
+            raise ValueError(f"{len(curves)} jobs do not fill {self.size.jobs} contexts four times")
+        for curve in curves:
+            self._spawn(self._job(curve))
+        self.run()
+        first, last = 2 * self.size.jobs - 1, len(curves) - self.size.jobs - 1
+        (begin, issued0, busy0), (end, issued1, busy1) = self.done[first], self.done[last]
+        clocks = end - begin
+        multiplier = (issued1 - issued0) * self.size.interval / clocks
+        instructions = self.barrel.issued / len(curves)
+        return Report(
+            last - first,
+            clocks,
+            instructions,
+            instructions * self.size.interval / multiplier,
+            multiplier,
+            {n: (busy1[n] - busy0[n]) / clocks / c for n, c in self._counts.items() if c},
+            self.peak_parked,
+            sum(self.batches) / len(self.batches) if self.batches else 1.0,
+        )
+
+    def lone(self, curve: Curve) -> int:
+        """Clocks of one signature with nothing else to do."""
+        self._spawn(self._job(curve))
+        self.run()
+        return self.done[-1][0]
+
+    def _spawn(self, process: Process) -> None:
+        def resume() -> None:
+            event = next(process, None)
+            if event is not None:
+                event.then(resume)
+
+        self._at(self.clock + self.size.handover, resume)
+
+    def _at(self, clock: int, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (clock, next(self._sequence), action))
+
+    def _after(self, clocks: int) -> Event:
+        event = Event()
+        self._at(self.clock + clocks, event.fire)
+        return event
+
+    def _use(self, name: str, change: int) -> None:
+        in_use = self._counts[name] - self._idle[name]
+        self._busy[name] += in_use * (self.clock - self._since[name])
+        self._since[name] = self.clock
+        self._idle[name] -= change
+
+    def _take(self, name: str) -> Event:
+        """Wait for one of the units ``name``; the longest waiting gets the next."""
+        event = Event()
+        if self._idle[name]:
+            self._use(name, 1)
+            event.fire()
+        else:
+            self._queues[name].append(event)
+        return event
+
+    def _give(self, name: str) -> None:
+        if self._queues[name]:
+            self._queues[name].popleft().fire()
+        else:
+            self._use(name, -1)
+
+    def _lane(self, name: str, clocks: int) -> Process:
+        yield self._take(name)
+        yield self._after(clocks)
+        self._give(name)
+        yield self._after(self.size.handover)
+
+    def _program(self, length: int, *, first: bool = False) -> Process:
+        yield self.barrel.start(self.clock, length, first=first)
+        yield self._after(self.size.handover)
+
+    def _inverse(self, modulus: str) -> Event:
+        """Ask for an inversion: an idle service slot comes at once, a busy one when it is free."""
+        event = Event()
+        self._inverses.append((modulus, event))
+        if self._idle["service"]:
+            self._use("service", 1)
+            self._spawn(self._serve())
+        return event
+
+    def _park(self, event: Event) -> Process:
+        self._parked += 1
+        self.peak_parked = max(self.peak_parked, self._parked)
+        yield event
+        self._parked -= 1
+        yield self._after(self.size.handover)
+
+    def _serve(self) -> Process:
+        """Invert batches of one modulus, oldest request first, until none is left."""
+        plan = self.size.inversions
+        assert plan is not None
+        while self._inverses:
+            modulus = self._inverses[0][0]
+            mine = [entry for entry in self._inverses if entry[0] == modulus][: plan.batch]
+            for entry in mine:
+                self._inverses.remove(entry)
+            self.batches.append(len(mine))
+            product = ORDER_PRODUCT if modulus == "n" else 1
+            trick = (len(mine) - 1) * product
+            if plan.units:
+                if trick:
+                    yield from self._program(trick, first=True)
+                yield from self._lane("inverter", plan.unit_clocks)
+                if trick:
+                    yield from self._program(2 * trick, first=True)
+            else:
+                power = self.lengths.inversion[modulus]
+                yield from self._program(3 * trick + power, first=True)
+            for _, event in mine:
+                event.fire()
+        self._give("service")
+
+    def _job(self, curve: Curve) -> Process:
+        yield self._take("context")
+        yield self._after(self.size.handover)
+        yield from self._ed25519() if curve == Curve.ED25519 else self._ecdsa()
+        yield self.barrel.wipe(self.clock)
+        self._give("context")
+        for name in self._idle:
+            self._use(name, 0)
+        self.done.append((self.clock, self.barrel.issued, dict(self._busy)))
+
+    def _point(self, curve: Curve, program: Program) -> Process:
+        length = self.lengths.program[program]
+        if self.size.inversions is None:
+            yield from self._program(length)
+            return
+        modulus = "ed25519" if curve == Curve.ED25519 else "secp256k1"
+        comb = self.lengths.comb[curve]
+        yield from self._program(comb)
+        yield from self._park(self._inverse(modulus))
+        yield from self._program(length - comb - self.lengths.inversion[modulus])
+
+    def _ed25519(self) -> Process:
+        for head, program in (
+            (32, Program.ED25519_SCALAR_R),
+            (64, Program.ED25519_FINISH),
+        ):
+            # FIPS 180-4: a byte 80 and 16 bytes of length follow; 4 clocks for the job
+            blocks = -(-(head + self.size.message_bytes + 17) // 128)
+            yield from self._lane("sha512", blocks * block_clocks(512) + 4)
+            yield from self._program(self.lengths.program[program])
+            if program == Program.ED25519_SCALAR_R:
+                yield from self._point(Curve.ED25519, Program.ED25519_POINT)
+
+    def _ecdsa(self) -> Process:
+        yield from self._lane("ecdsa", rfc6979.latency(SECP256K1.order) + 1)
+        inverse = self._inverse("n") if self.size.inversions else None
+        yield from self._program(self.lengths.program[Program.ECDSA_SCALAR_K])
+        yield from self._point(Curve.SECP256K1, Program.ECDSA_POINT)
+        finish = self.lengths.program[Program.ECDSA_FINISH]
+        if inverse is not None:
+            yield from self._park(inverse)
+            finish -= self.lengths.inversion["n"]
+        yield from self._program(finish)
