@@ -239,63 +239,6 @@ def test_faults_are_errors_of_their_own_requests(rig):
     assert rig.core.counters["faults"] == len(failed)
 
 
-class TestLies:
-    """A device that answers wrongly, with and without ``verify``."""
-
-    def lying(self, rig, monkeypatch, curve, change, **options):
-        rig = rig(**options)
-        (key,) = rig.load_now((curve, secret_of(1)))
-        finish = rig.core.finish_one
-        monkeypatch.setattr(rig.core, "finish_one", lambda: change(finish()))
-        future = rig.sign(key, b"m")
-        rig.settle(future)
-        return future
-
-    @pytest.mark.parametrize("curve", BOTH)
-    @pytest.mark.parametrize("at", [12, 43, 44, 75])
-    def test_a_wrong_signature_is_held_back(self, rig, monkeypatch, curve, at):
-        def change(reply):
-            return reply[:at] + bytes([reply[at] ^ 1]) + reply[at + 1 :]
-
-        future = self.lying(rig, monkeypatch, curve, change)
-        assert isinstance(future.exception(), errors.VerifyError)
-        unchecked = self.lying(rig, monkeypatch, curve, change, verify=False)
-        assert len(unchecked.result().raw) == 64
-
-    def test_a_high_s_is_held_back(self, rig, monkeypatch):
-        order = coincurve.utils.GROUP_ORDER_INT
-
-        def change(reply):
-            s = order - int.from_bytes(reply[44:76], "big")
-            return reply[:5] + bytes([reply[5] ^ 1]) + reply[6:44] + s.to_bytes(32, "big")
-
-        future = self.lying(rig, monkeypatch, Curve.SECP256K1, change)
-        assert isinstance(future.exception(), errors.VerifyError)
-
-    @pytest.mark.parametrize(
-        ("curve", "recid", "kind"),
-        [
-            (Curve.SECP256K1, 2, errors.VerifyError),
-            (Curve.SECP256K1, 4, errors.ProtocolError),
-            (Curve.SECP256K1, 0xFF, errors.ProtocolError),
-            (Curve.ED25519, 0, errors.ProtocolError),
-        ],
-    )
-    def test_a_wrong_recovery_id(self, rig, monkeypatch, curve, recid, kind):
-        future = self.lying(
-            rig, monkeypatch, curve, lambda reply: reply[:5] + bytes([recid]) + reply[6:]
-        )
-        assert isinstance(future.exception(), kind)
-
-    def test_a_wrong_public_key(self, rig, monkeypatch):
-        rig = rig()
-        finish = rig.core.finish_one
-        monkeypatch.setattr(rig.core, "finish_one", lambda: finish()[:-1] + b"\1")
-        future = rig.load(Curve.SECP256K1, secret_of(1))
-        rig.settle(future)
-        assert isinstance(future.exception(), errors.VerifyError)
-
-
 def test_public_key_and_counters_come_from_the_device(rig):
     rig = rig()
     (a,) = rig.load_now((Curve.SECP256K1, secret_of(1)))
