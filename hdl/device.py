@@ -1,7 +1,5 @@
 """A signing core behind a UART: what a board with a serial port, and the virtual board, carries."""
 
-from __future__ import annotations
-
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
