@@ -44,7 +44,7 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the fraction of the whole work done so far, 0..1."""
 
 DEFAULT_SEED = 1
-KEEP_ENTRIES = 80
+KEEP_ENTRIES = 240
 """Cache entries kept; the ones unused for longest are removed when a new one is built."""
 
 LOG_TAIL_LINES = 60

@@ -128,7 +128,7 @@ def some_job(length: int) -> Job:
     return Job(message, x=random.randrange(1, ORDER), digest=digest)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def jobs_of_every_edge(dut: Any) -> None:
     await bfm.start(dut)
     jobs = [some_job(length) for length in EDGE_LENGTHS]
@@ -140,13 +140,13 @@ async def jobs_of_every_edge(dut: Any) -> None:
     await check(dut, jobs, 0.0)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def jobs_under_stalls(dut: Any) -> None:
     await bfm.start(dut)
     await check(dut, [some_job(random.randrange(200)) for _ in range(25)], 0.5)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def cycles_depend_on_shape_only(dut: Any) -> None:
     await bfm.start(dut)
     shapes: list[tuple[int, int, bool]]
@@ -174,7 +174,7 @@ async def cycles_depend_on_shape_only(dut: Any) -> None:
         bfm.record(what or f"{length} bytes", cycles.pop())
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def wiped(dut: Any) -> None:
     await bfm.start(dut)
     job = some_job(300)
@@ -201,7 +201,7 @@ def value_of(dut: Any, name: str) -> int:
     return int(dut.value)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def reset_in_flight(dut: Any) -> None:
     await bfm.start(dut)
     for _ in range(4):

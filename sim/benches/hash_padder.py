@@ -30,20 +30,20 @@ async def check(dut: Any, messages: list[bytes], stall: float) -> tuple[bfm.Sour
     return source, sink
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def pads(dut: Any) -> None:
     await bfm.start(dut)
     await check(dut, [random.randbytes(n) for n in LENGTHS], 0.0)
     await check(dut, [random.randbytes(n) for n in random.sample(range(300), 40)], 0.4)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def pads_every_length_of_two_blocks(dut: Any) -> None:
     await bfm.start(dut)
     await check(dut, [random.randbytes(n) for n in range(BITS // 2 + 1)], 0.0)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def one_word_a_clock(dut: Any) -> None:
     await bfm.start(dut)
     message = random.randbytes(BITS)
@@ -53,7 +53,7 @@ async def one_word_a_clock(dut: Any) -> None:
     assert sink.taken[per_chunk - 1] - source.accepted[0] == Padder.latency
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def reset_in_flight(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "chunks", Chunk)

@@ -50,7 +50,7 @@ def anything() -> tuple[int, int]:
     return random.randrange(1, ORDER), random.getrandbits(256)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def nonces(dut: Any) -> None:
     await bfm.start(dut)
     vectors = [(int(x, 16), int(h1, 16)) for x, h1, _ in VECTORS]
@@ -66,7 +66,7 @@ async def nonces(dut: Any) -> None:
     bfm.record("blocks", blocks(ORDER))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def wiped(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "request", Request)
@@ -85,7 +85,7 @@ async def wiped(dut: Any) -> None:
     assert not any(int(getattr(dut.sha, f"chain_{i}").value) for i in range(8))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def reset_in_flight(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "request", Request)

@@ -40,7 +40,7 @@ async def check(dut: Any, messages: list[bytes], stall: float) -> tuple[bfm.Sour
     return source, sink
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def digests(dut: Any) -> None:
     await bfm.start(dut)
     lengths = [0, 1, 3, 55, 56, 63, 64, 111, 112, 119, 120, 127, 128, 300]
@@ -50,7 +50,7 @@ async def digests(dut: Any) -> None:
         await check(dut, messages, stall)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def cycles(dut: Any) -> None:
     await bfm.start(dut)
     unit = Sha2(BITS)
@@ -63,7 +63,7 @@ async def cycles(dut: Any) -> None:
     bfm.record("latency", unit.latency)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def wiped(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "words", LAYOUT)
@@ -78,7 +78,7 @@ async def wiped(dut: Any) -> None:
         assert not int(getattr(dut, name).value), f"{name} still holds data"
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def reset_in_flight(dut: Any) -> None:
     await bfm.start(dut)
     source = bfm.Source(dut, "words", LAYOUT)

@@ -12,7 +12,7 @@ from intaglio.sim import bfm
 WORDS = 200
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def echoes(dut: object) -> None:
     source = bfm.Source(dut, "i", stall=0.3)
     sink = bfm.Sink(dut, "o", stall=0.3)
@@ -26,7 +26,7 @@ async def echoes(dut: object) -> None:
     bfm.record("first", received[0])
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=5, timeout_unit="ms")
 async def times_out(dut: object) -> None:
     sink = bfm.Sink(dut, "o")
     await bfm.start(dut)
