@@ -15,8 +15,8 @@ A request is checked in this order and refused with the first status that applie
 6. KEY_IN_USE; EMPTY_SLOT, WRONG_CURVE and STALE_KEY (of these PUBLIC_KEY knows EMPTY_SLOT only);
    INVALID_KEY.
 
-A generation starts at 0 and grows by one with each zeroising of its slot: by OPEN, by a wipe, and by
-LOAD_KEY when it is accepted, so a load that ends in INVALID_KEY or FAULT leaves the slot empty.
+A generation starts at 0 and grows by one with each zeroising of its slot: by OPEN, by a wipe, and
+by LOAD_KEY when it is accepted, so a load that ends in INVALID_KEY or FAULT leaves the slot empty.
 """
 
 from __future__ import annotations
