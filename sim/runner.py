@@ -222,6 +222,7 @@ def build(
                 except (RuntimeError, SystemExit, subprocess.CalledProcessError) as error:
                     tail = _tail(folder / "build.log")
                     raise ToolError(f"Verilator could not build {name!r}:\n{tail}") from error
+            _remove_objects(folder)
     return Build(folder, name)
 
 
@@ -319,8 +320,16 @@ def verilate_executable(
             report("compiling", min(0.99, 0.1 + 0.9 * seen / total))
 
         _execute([*make, f"-j{os.cpu_count() or 1}", "OPT_FAST=-O2", "OPT_SLOW=-O1"], folder, line)
+        _remove_objects(folder)
         report("done", 1.0)
         return program
+
+
+def _remove_objects(folder: Path) -> None:
+    """Keep the linked program only: the objects are most of an entry's size."""
+    for pattern in ("*.o", "*.a", "*.gch"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def _execute(command: list[str], folder: Path, on_line: Callable[[str], None]) -> None:
