@@ -11,10 +11,11 @@ the clock; lengths of programs come from the programs themselves, clocks of the 
 
 from __future__ import annotations
 
+import argparse
 import heapq
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
 from math import inf
@@ -72,10 +73,12 @@ class Size:
 
 
 SMALL = Size(4, interval=16, latency=28, slots=2, jobs=8, sha512_lanes=1, ecdsa_lanes=1)
-"""The profile ``small``."""
+"""The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-def full_rate(window: int, jobs: int, lanes: tuple[int, int], inversions: Inversions) -> Size:
+def full_rate(
+    window: int, jobs: int, lanes: tuple[int, int], inversions: Inversions | None
+) -> Size:
     """A product every clock: 56 stages and 4 clocks of fetch, 64 issue slots. No RTL yet."""
     return Size(window, 1, 60, 64, jobs, *lanes, inversions=inversions)
 
@@ -313,10 +316,7 @@ class Simulation:
         yield from self._program(length - comb - self.lengths.inversion[modulus])
 
     def _ed25519(self) -> Process:
-        for head, program in (
-            (32, Program.ED25519_SCALAR_R),
-            (64, Program.ED25519_FINISH),
-        ):
+        for head, program in ((32, Program.ED25519_SCALAR_R), (64, Program.ED25519_FINISH)):
             # FIPS 180-4: a byte 80 and 16 bytes of length follow; 4 clocks for the job
             blocks = -(-(head + self.size.message_bytes + 17) // 128)
             yield from self._lane("sha512", blocks * block_clocks(512) + 4)
@@ -334,3 +334,65 @@ class Simulation:
             yield from self._park(inverse)
             finish -= self.lengths.inversion["n"]
         yield from self._program(finish)
+
+
+STREAMS = {
+    "Ed25519": [Curve.ED25519],
+    "ECDSA": [Curve.SECP256K1],
+    "both": [Curve.ED25519, Curve.SECP256K1],
+}
+"""Jobs of a stream, over and over."""
+
+FERMAT = Inversions(batch=32, services=6)
+DIVSTEP = Inversions(batch=8, services=4, unit_clocks=2560, units=4)
+"""A pipelined divstep unit: four inversions at once, one done every 640 clocks."""
+
+SIZES = {
+    "`small`": SMALL,
+    "w 6, each job inverts": full_rate(6, 72, (2, 1), None),
+    "w 5, Fermat": full_rate(5, 160, (2, 3), FERMAT),
+    "w 6, Fermat, few contexts": full_rate(6, 128, (2, 3), FERMAT),
+    "w 6, Fermat": full_rate(6, 192, (2, 3), FERMAT),
+    "w 5, divstep": full_rate(5, 80, (2, 3), DIVSTEP),
+    "w 6, divstep, few services": full_rate(6, 80, (2, 3), replace(DIVSTEP, batch=4, services=2)),
+    "w 6, divstep": full_rate(6, 80, (2, 3), DIVSTEP),
+}
+"""The rows of the table in ``hdl/README.md``."""
+
+
+def measure(size: Size, stream: str) -> Report:
+    """Report of 200 and more signatures of one of :data:`STREAMS`, after warm-up."""
+    jobs = 200 + 4 * size.jobs
+    return Simulation(size).sign((STREAMS[stream] * jobs)[:jobs])
+
+
+def markdown() -> str:
+    """The table of ``hdl/README.md``."""
+    lines = [
+        "| size | signs | contexts (parked) | service slots (batch) | lanes busy: SHA-512, ECDSA "
+        "| instructions | clocks | multiplier busy | alone, clocks |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, size in SIZES.items():
+        for stream, (curve, *others) in STREAMS.items():
+            r = measure(size, stream)
+            plan = size.inversions
+            alone = "" if others else f"{Simulation(size).lone(curve):,}"
+            lanes = (
+                f"{size.sha512_lanes} x {r.units['sha512']:.0%}, "
+                f"{size.ecdsa_lanes} x {r.units['ecdsa']:.0%}"
+            )
+            lines.append(
+                f"| {name} | {stream} | {size.jobs} ({r.peak_parked}) "
+                f"| {f'{plan.services} ({r.batch:.1f})' if plan else '-'} | {lanes} "
+                f"| {r.instructions:,.0f} | {r.clocks_per_signature:,.0f} | {r.multiplier:.1%} "
+                f"| {alone} |"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Clocks per signature of each engine size.")
+    parser.add_argument("--markdown", action="store_true", help="as a Markdown table (default)")
+    parser.parse_args()
+    print(markdown())

@@ -1,0 +1,155 @@
+# amaranth: UnusedElaboratable=no
+"""The cycle-level model: its parameters are the gateware's, its results what the sizes must reach.
+
+That its barrel is exact to the clock is tested in ``tests/hdl/engine/test_issue.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from intaglio.hdl import profiles
+from intaglio.hdl.engine.barrel import Barrel as BarrelRtl
+from intaglio.hdl.engine.isa import Curve
+from intaglio.hdl.engine.programs import Image, Program
+from intaglio.sim.model import cycles
+from intaglio.sim.model.barrel import WIPE_CLOCKS, Barrel
+from intaglio.sim.model.cycles import SIZES, SMALL, STREAMS, Inversions, Simulation, measure
+
+TARGET = 0.85
+
+
+def run(barrel: Barrel) -> int:
+    """Until nothing happens any more; the last clock in which something did."""
+    last = -1
+    while (clock := barrel.next_clock()) < float("inf"):
+        last = int(clock)
+        barrel.step(last)
+    return last
+
+
+@pytest.mark.parametrize(("slots", "interval", "latency"), [(1, 1, 5), (2, 16, 28), (7, 3, 13)])
+def test_a_lone_program_issues_every_latency_clocks(
+    slots: int, interval: int, latency: int
+) -> None:
+    barrel = Barrel(slots, interval, latency)
+    barrel.start(10, 20)
+    assert run(barrel) == 10 + 20 * latency
+    assert barrel.issued == 20
+
+
+def test_full_slots_issue_every_interval() -> None:
+    barrel = Barrel(slots=4, interval=4, latency=16)
+    clocks: list[int] = []
+    barrel.log = lambda kind, clock, _: clocks.append(clock) if kind == "issue" else None
+    for _ in range(4):
+        barrel.start(0, 50)
+    run(barrel)
+    assert clocks[:200] == list(range(1, 801, 4))
+
+
+def test_a_wipe_takes_only_clocks_without_a_retirement() -> None:
+    assert run_wipe(Barrel(2, 1, 4)) == WIPE_CLOCKS - 1
+    busy = Barrel(4, 1, 4)
+    for _ in range(4):
+        busy.start(0, 100)
+    assert run_wipe(busy) > 400, "a full pipeline of interval 1 leaves no clock"
+
+
+def run_wipe(barrel: Barrel) -> int:
+    ended: list[int] = []
+    clock = 0
+    barrel.wipe(0).then(lambda: ended.append(clock))
+    while not ended:
+        clock = int(barrel.next_clock())
+        barrel.step(clock)
+    return clock
+
+
+def test_small_is_the_profile_small() -> None:
+    profile = profiles.SMALL
+    rtl = BarrelRtl(
+        Image(profile.window),
+        interval=profile.interval,
+        slots=profile.issue_slots,
+        jobs=profile.job_slots,
+        keys=profile.key_slots,
+    )
+    assert (SMALL.window, SMALL.interval, SMALL.latency) == (
+        profile.window,
+        profile.interval,
+        rtl.latency,
+    )
+    assert (SMALL.slots, SMALL.jobs) == (profile.issue_slots, profile.job_slots)
+
+
+@pytest.mark.parametrize("window", [4, 5, 6])
+def test_parts_of_programs_add_up(window: int) -> None:
+    lengths = cycles.lengths(window)
+    bare = Image(window).programs
+    assert lengths.program == {program: len(lines) for program, lines in bare.items()}
+    for curve, program, modulus in (
+        (Curve.ED25519, Program.ED25519_POINT, "ed25519"),
+        (Curve.SECP256K1, Program.ECDSA_POINT, "secp256k1"),
+    ):
+        rest = lengths.program[program] - lengths.comb[curve] - lengths.inversion[modulus]
+        assert 2 < rest < 10
+    assert 0 < lengths.program[Program.ECDSA_FINISH] - lengths.inversion["n"] < 60
+    assert lengths.inversion["ed25519"] == 265
+    assert lengths.inversion["secp256k1"] == 270
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_small_keeps_its_multiplier_busy(stream: str) -> None:
+    report = measure(SMALL, stream)
+    assert report.multiplier > 0.99
+    assert report.clocks_per_signature == pytest.approx(16 * report.instructions, rel=0.01)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("size", ["w 5, Fermat", "w 6, Fermat", "w 5, divstep", "w 6, divstep"])
+def test_full_rate_reaches_its_target(size: str, stream: str) -> None:
+    assert SIZES[size].window in (5, 6)
+    assert SIZES[size].interval == 1
+    assert measure(SIZES[size], stream).multiplier >= TARGET
+
+
+@pytest.mark.parametrize("size", ["w 6, Fermat, few contexts", "w 6, divstep, few services"])
+def test_less_does_not_reach_it(size: str) -> None:
+    assert measure(SIZES[size], "ECDSA").multiplier < TARGET
+
+
+def test_sharing_inversions_saves_instructions() -> None:
+    alone = measure(SIZES["w 6, each job inverts"], "ECDSA").instructions
+    shared = measure(SIZES["w 6, Fermat"], "ECDSA").instructions
+    divstep = measure(SIZES["w 6, divstep"], "ECDSA").instructions
+    assert divstep < shared < alone / 2
+
+
+def test_a_lone_job_waits_for_nobody() -> None:
+    plan = Inversions(batch=32, services=1)
+    size = replace(SMALL, inversions=plan)
+    inline, shared = Simulation(SMALL), Simulation(size)
+    difference = shared.lone(Curve.ED25519) - inline.lone(Curve.ED25519)
+    assert 0 < difference < 10 * size.handover
+
+
+def test_a_lone_job_takes_its_instructions_and_blocks() -> None:
+    lengths = cycles.lengths(SMALL.window).program
+    steps = (Program.ED25519_SCALAR_R, Program.ED25519_POINT, Program.ED25519_FINISH)
+    engine = SMALL.latency * sum(lengths[step] for step in steps)
+    lanes = 84 * 4
+    extra = Simulation(SMALL).lone(Curve.ED25519) - engine - lanes
+    assert 0 < extra < 100
+
+
+def test_handover_must_take_a_clock() -> None:
+    with pytest.raises(ValueError, match="handover must be at least 1 clock, not 0"):
+        Simulation(replace(SMALL, handover=0))
+
+
+def test_too_few_jobs_are_refused() -> None:
+    with pytest.raises(ValueError, match="31 jobs do not fill 8 contexts"):
+        Simulation(SMALL).sign([Curve.ED25519] * 31)
