@@ -38,6 +38,28 @@ def _by_curve(curve: Value, values: dict[Curve, int], width: int) -> Value:
     return Mux(curve, C(values[Curve.SECP256K1], width), C(values[Curve.ED25519], width))
 
 
+def factor_terms(m: Module, op: data.View, words: data.View) -> tuple[Signal, Signal, Signal]:
+    """The second factor as ``x + y``, or ``x - y`` where the third is set."""
+    x, y, subtract = Signal(WORD_BITS), Signal(WORD_BITS), Signal()
+    forms = {
+        B.P2: (words.p2 << op.shift2, 0, 0),
+        B.ADD: (words.p2 << op.shift2, words.p3, 0),
+        B.SUB: (words.p2 << op.shift2, words.p3, 1),
+        B.SUM01: (words.p0, words.p1, 0),
+        B.TABLE_0: (Mux(words.negative, words.f1, words.f0), 0, 0),
+        B.TABLE_1: (Mux(words.negative, words.f0, words.f1), 0, 0),
+        B.TABLE_2: (0, words.f2, words.negative),
+        B.TABLE_X: (words.f0, 0, 0),
+        B.TABLE_Y: (0, words.f1, words.negative),
+        B.TABLE_XY: (words.f0, words.f1, words.negative),
+    }
+    with m.Switch(op.b):
+        for form, (left, right, minus) in forms.items():
+            with m.Case(form):
+                m.d.comb += [x.eq(left), y.eq(right), subtract.eq(minus)]
+    return x, y, subtract
+
+
 class PreAdder(wiring.Component):
     """Factors and addend of an instruction, one clock: see :mod:`intaglio.hdl.engine.isa`.
 
@@ -81,24 +103,7 @@ class PreAdder(wiring.Component):
             with m.Default():
                 m.d.sync += self.a.eq(left)
 
-        # second factor: one adder, its operands chosen by the form
-        x, y, subtract = Signal(WORD_BITS), Signal(WORD_BITS), Signal()
-        forms = {
-            B.P2: (words.p2 << op.shift2, 0, 0),
-            B.ADD: (words.p2 << op.shift2, words.p3, 0),
-            B.SUB: (words.p2 << op.shift2, words.p3, 1),
-            B.SUM01: (words.p0, words.p1, 0),
-            B.TABLE_0: (Mux(words.negative, words.f1, words.f0), 0, 0),
-            B.TABLE_1: (Mux(words.negative, words.f0, words.f1), 0, 0),
-            B.TABLE_2: (0, words.f2, words.negative),
-            B.TABLE_X: (words.f0, 0, 0),
-            B.TABLE_Y: (0, words.f1, words.negative),
-            B.TABLE_XY: (words.f0, words.f1, words.negative),
-        }
-        with m.Switch(op.b):
-            for form, (left_b, right_b, minus) in forms.items():
-                with m.Case(form):
-                    m.d.comb += [x.eq(left_b), y.eq(right_b), subtract.eq(minus)]
+        x, y, subtract = factor_terms(m, op, words)
         m.d.sync += self.b.eq(sum_(x, y, subtract))
 
         # addend
@@ -197,9 +202,9 @@ class Alu(wiring.Component):
     late_op : In(Operation), late_high : In(WORD_BITS)
         The same instruction again, and H of its slot, :attr:`late` clocks after ``start``.
     high : Out(WORD_BITS)
-        Upper half of the sum, ``late + 1`` clocks after ``start``.
-    result : Out(WORD_BITS)
-        ``latency`` clocks after ``start``.
+        Upper half of the sum, ``high_at`` clocks after ``start``.
+    result : Out(WORD_BITS), zero : Out(1)
+        The word, and whether it is zero, ``latency`` clocks after ``start``.
 
     Timing: constant. Security: every operand may be secret; registers return to zero when idle.
     """
@@ -215,8 +220,9 @@ class Alu(wiring.Component):
                 "operands": In(Operands),
                 "late_op": In(Operation),
                 "late_high": In(WORD_BITS),
-                "result": Out(WORD_BITS),
                 "high": Out(WORD_BITS),
+                "result": Out(WORD_BITS),
+                "zero": Out(1),
             }
         )
 
@@ -226,9 +232,14 @@ class Alu(wiring.Component):
         return 1 + self._mac.latency
 
     @property
+    def high_at(self) -> int:
+        """Clocks from ``start`` to ``high``."""
+        return self.late + 1
+
+    @property
     def latency(self) -> int:
         """Clocks from ``start`` to ``result``."""
-        return self.late + 1 + Reducer.latency
+        return self.high_at + Reducer.latency
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -262,6 +273,7 @@ class Alu(wiring.Component):
             reducer.curve.eq(control.curve),
             reducer.canonical.eq(control.canonical),
             self.result.eq(reducer.result),
+            self.zero.eq(reducer.result == 0),
         ]
         m.d.comb += self.high.eq(total[WORD_BITS:])
         return m

@@ -14,6 +14,7 @@ from .isa import B as SecondFactor
 from .isa import Out as Output
 from .issue import Issue, start_layout
 from .programs import Image
+from .pipelined import PipelinedAlu
 from .table import CombTable
 
 FETCH = 3
@@ -81,7 +82,7 @@ class Barrel(wiring.Component):
                 "issued": Out(1),
             }
         )
-        self._alu = Alu(interval, image.combs)
+        self._alu = PipelinedAlu(image.combs) if interval == 1 else Alu(interval, image.combs)
 
     @property
     def latency(self) -> int:
@@ -235,27 +236,27 @@ class Barrel(wiring.Component):
             write.data.key.eq(key[1]),
         ]
 
-        late = FETCH + alu.late
-        read, read_high = in_flight.read_port(domain="comb"), high.read_port(domain="comb")
-        write_high = high.write_port()
-        kept = Signal(Operation)
-        with m.If(valid[late]):
-            m.d.comb += [alu.late_op.eq(read.data.op), alu.late_high.eq(read_high.data)]
+        def look_up(stage: int) -> data.View:
+            found, port = Signal(record), in_flight.read_port(domain="comb")
+            m.d.comb += port.addr.eq(slot[stage])
+            with m.If(valid[stage]):
+                m.d.comb += found.eq(port.data)
+            return found
+
+        late, keep = FETCH + alu.late, FETCH + alu.high_at
+        read_high, write_high = high.read_port(domain="comb"), high.write_port()
+        kept = look_up(keep).op
         m.d.comb += [
-            read.addr.eq(slot[late]),
+            alu.late_op.eq(look_up(late).op),
+            alu.late_high.eq(read_high.data),
             read_high.addr.eq(slot[late]),
-            write_high.addr.eq(slot[late + 1]),
+            write_high.addr.eq(slot[keep]),
             write_high.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
             write_high.data.eq(Mux(kept.end, 0, alu.high)),
         ]
-        m.d.sync += kept.eq(alu.late_op)
 
         retire = FETCH + alu.latency
-        read = in_flight.read_port(domain="comb")
-        retiring = Signal(record)
-        m.d.comb += read.addr.eq(slot[retire])
-        with m.If(valid[retire]):
-            m.d.comb += retiring.eq(read.data)
+        retiring = look_up(retire)
         m.d.comb += [
             issue.retire_valid.eq(valid[retire]),
             issue.retire_slot.eq(slot[retire]),
@@ -264,6 +265,7 @@ class Barrel(wiring.Component):
             contexts.write_op.eq(retiring.op),
             contexts.write_job.eq(retiring.job),
             contexts.write_word.eq(alu.result),
+            contexts.write_zero.eq(alu.zero),
             self.key_write.enable.eq(retiring.op.dest == Dest.KEY),
             self.key_write.key.eq(retiring.key),
             self.key_write.index.eq(retiring.op.index),

@@ -33,8 +33,8 @@ class Contexts(wiring.Component):
     -------
     read_op : In(Operation), read_job : In, words : Out(Words)
         Addresses of an instruction; its words one clock later.
-    write_valid, write_op, write_job, write_word : In
-        A retiring instruction and its result.
+    write_valid, write_op, write_job, write_word, write_zero : In
+        A retiring instruction, its result and whether that is zero.
     inbox : In({enable, job, index, word})
         Written by lanes and intake. A clock with a retiring instruction is as good as any other.
     outbox : In({job, index}), outbox_word : Out
@@ -59,6 +59,7 @@ class Contexts(wiring.Component):
                 "write_op": In(Operation),
                 "write_job": In(job),
                 "write_word": In(WORD_BITS),
+                "write_zero": In(1),
                 "inbox": In(inbox_layout(jobs)),
                 "outbox": In(outbox_layout(jobs)),
                 "outbox_word": Out(WORD_BITS),
@@ -149,7 +150,7 @@ class Contexts(wiring.Component):
             write.addr.eq(job),
             write.en.eq(wiping | self.write_valid),
         ]
-        zero, bit = self.write_word == 0, self.write_word[0]
+        zero, bit = self.write_zero, self.write_word[0]
         with m.If(self.write_valid):
             m.d.comb += write.data.eq(self.flags)
             with m.Switch(self.write_op.check):
