@@ -13,8 +13,8 @@ from .isa import KEY_WORDS, WORD_BITS, Dest, Port0, Port2, Port3
 from .isa import B as SecondFactor
 from .isa import Out as Output
 from .issue import Issue, start_layout
-from .programs import Image
 from .pipelined import PipelinedAlu
+from .programs import Image
 from .table import CombTable
 
 FETCH = 3

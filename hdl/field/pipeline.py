@@ -99,9 +99,7 @@ class Pipeline:
     def input(self, signal: Signal, *, time: int = 0, bound: int | None = None) -> Word:
         """A word of the outside, born in clock ``time``."""
         wire = Wire(signal, time)
-        return Word(
-            tuple((wire, i) for i in range(len(signal))), bound or 1 << len(signal)
-        )
+        return Word(tuple((wire, i) for i in range(len(signal))), bound or 1 << len(signal))
 
     def value(self, word: Word, time: int) -> Value:
         """The word as it is in clock ``time``."""
@@ -255,9 +253,7 @@ class Pipeline:
             self.m.d.sync += counter.eq(Mux(counter == clocks - 1, 0, counter + 1))
             self._counters[clocks] = counter
         counter = self._counters[clocks]
-        ring = Memory(
-            shape=len(signal), depth=clocks, init=[], attrs={"ram_style": "distributed"}
-        )
+        ring = Memory(shape=len(signal), depth=clocks, init=[], attrs={"ram_style": "distributed"})
         self.m.submodules += ring
         read, write = ring.read_port(domain="comb"), ring.write_port()
         self.m.d.comb += [
