@@ -46,9 +46,7 @@ def multiply(pipe: Pipeline, x: Word, y: Word, *, hop_from: int = 100) -> Word:
     cross = multiply(pipe, pipe.add(xl, xh), pipe.add(yl, yh), hop_from=hop_from)
     middle_bound = (xl.bound - 1) * (yh.bound - 1) + (xh.bound - 1) * (yl.bound - 1) + 1
     middle = pipe.subtract(cross, pipe.add(low, high), bound=middle_bound)
-    outer = (
-        low.join(high, 2 * half) if len(low) <= 2 * half else pipe.add(low, high.shift(2 * half))
-    )
+    outer = low.join(high, 2 * half)
     bound = (x.bound - 1) * (y.bound - 1) + 1
     product = pipe.add(outer, middle.shift(half), bound=bound)
     return pipe.hop(product) if max(len(x), len(y)) >= hop_from else product
