@@ -9,22 +9,9 @@ from hypothesis import strategies as st
 from intaglio.hdl.engine.isa import Curve, bias
 from intaglio.hdl.field.fold import FOLDS, INPUT_BOUND, OPERAND_BOUND
 from intaglio.params import ED25519, SECP256K1
+from intaglio.sim.benches.field_edges import totals
 
 INPUTS = st.integers(0, INPUT_BOUND - 1)
-
-
-def edges() -> list[int]:
-    """Values around every power of two, both primes' multiples, and runs of ones in one limb."""
-    values = {0, INPUT_BOUND - 1}
-    for bit in range(518):
-        values |= {1 << bit, (1 << bit) - 1, INPUT_BOUND - 1 - (1 << bit)}
-    for limb in (16, 32, 64):
-        for shift in range(0, 518, limb):
-            values |= {((1 << limb) - 1) << shift, ((1 << limb) - 1) << shift ^ (INPUT_BOUND - 1)}
-    for prime in (ED25519.p, SECP256K1.p):
-        for factor in (1, 2, 3, 2**128, prime, prime + 1, 2**256, INPUT_BOUND // prime):
-            values |= {factor * prime + delta for delta in (-1, 0, 1)}
-    return [value for value in sorted(values) if 0 <= value < INPUT_BOUND]
 
 
 def check(curve: Curve, value: int) -> None:
@@ -37,7 +24,7 @@ def check(curve: Curve, value: int) -> None:
 
 @pytest.mark.parametrize("curve", list(Curve))
 def test_edges_fold(curve: Curve) -> None:
-    for value in edges():
+    for value in totals():
         check(curve, value)
 
 

@@ -1,0 +1,158 @@
+"""Bench of the ALU against the instruction-accurate model: one instruction, its words, its result.
+
+Environment: ``INTERVAL``, ``VECTORS``.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ReadOnly, RisingEdge
+
+from intaglio.hdl.engine.alu import Alu, Operands, Operation
+from intaglio.hdl.engine.comb import Comb
+from intaglio.hdl.engine.isa import FIELDS, WORD_BITS, A, Addend, B, Curve, Instruction, Out
+from intaglio.hdl.engine.programs import Image
+from intaglio.hdl.field.fold import FOLDS
+from intaglio.params import ED25519, SECP256K1
+from intaglio.sim import bfm
+from intaglio.sim.benches.field_edges import words
+from intaglio.sim.model.engine import Context, EngineModel
+
+COMBS = {
+    Curve.ED25519: Comb(ED25519.order, 4),
+    Curve.SECP256K1: Comb(SECP256K1.order, 4),
+}
+RAW_WORDS = words()
+LAZY_WORDS = {curve: words(fold.lazy_bound) for curve, fold in FOLDS.items()}
+ENTRIES = {curve: words(fold.prime) for curve, fold in FOLDS.items()}
+
+
+class Same(Sequence[tuple[int, int, int]]):
+    """A comb table that has the same entry everywhere."""
+
+    def __init__(self) -> None:
+        self.entry = (0, 0, 0)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.entry
+
+    def __len__(self) -> int:
+        return 1
+
+
+class OneEntry(EngineModel):
+    """The model with a table of the bench's in the place of the curves'."""
+
+    def __init__(self) -> None:
+        super().__init__(Image(4))
+        self.table = Same()
+        self.tables = dict.fromkeys(Curve, self.table)  # type: ignore[assignment]
+
+
+@dataclass
+class Vector:
+    """An instruction, what it reads, and what must come of it."""
+
+    op: int
+    operands: int
+    late_high: int
+    high: int
+    result: int
+
+
+def edge(edges: list[int], bound: int) -> int:
+    """An edge, three times of four, or any word below ``bound``."""
+    return random.choice(edges) if random.random() < 0.75 else random.randrange(bound)
+
+
+def instruction() -> Instruction:
+    """Any instruction that an assembler may write."""
+    out = random.choice([Out.FOLD, Out.FOLD, Out.LOW, Out.LOW_KEEP, Out.HIGH])
+    fold = out == Out.FOLD
+    addends = list(Addend) if fold else [Addend.NONE, Addend.PLUS_P3]
+    return Instruction(
+        p0=0,
+        p1=1,
+        p2=2,
+        p3=3,
+        a=random.choice(list(A)),
+        b=random.choice(list(B) if fold else [B.P2, B.ADD, B.SUB, B.SUM01]),
+        shift0=random.randrange(2),
+        shift2=random.randrange(2),
+        addend=random.choice(addends),
+        add_high=0 if fold else random.randrange(2),
+        out=out,
+        canonical=random.randrange(2),
+        curve=random.choice(list(Curve)),
+    )
+
+
+def vector(model: OneEntry, seen: Counter[tuple[str, int]]) -> Vector:
+    """A random instruction whose words keep the ranges that the model checks."""
+    while True:
+        i = instruction()
+        edges = LAZY_WORDS[i.curve] if i.out == Out.FOLD else RAW_WORDS
+        bound = FOLDS[i.curve].lazy_bound if i.out == Out.FOLD else 1 << WORD_BITS
+        p = [edge(edges, bound) for _ in range(4)]
+        if i.out != Out.FOLD and random.random() < 0.5:
+            p[random.choice([0, 2])] = 1
+        prime = FOLDS[i.curve].prime
+        f0, f1, f2 = (edge(ENTRIES[i.curve], prime) for _ in range(3))
+        model.table.entry = (f0, f1, f2)
+        negative, neg = random.randrange(2), random.randrange(2)
+        # digit 7 is -1, digit 8 is 1: both select entry 0
+        high = edge(RAW_WORDS, 1 << WORD_BITS) if i.add_high else random.getrandbits(WORD_BITS)
+        context = Context(digits=8 - negative, neg=bool(neg), high=high)
+        context.registers[:4] = p
+        try:
+            result = model.step(i, context)
+        except AssertionError:
+            continue
+        values = {f"p{n}": word for n, word in enumerate(p)} | {"negative": negative, "neg": neg}
+        values |= {"f0": f0, "f1": f1, "f2": f2}
+        seen.update((name, int(getattr(i, name))) for name in ("a", "b", "addend", "out"))
+        seen.update([("canonical", 2 * i.out + i.canonical), ("negative", 2 * i.b + negative)])
+        kept = context.high if i.out == Out.LOW_KEEP else -1
+        return Vector(i.encode(), bfm.pack(Operands, values), high, kept, result)
+
+
+@cocotb.test()
+async def results_equal_the_model(dut: Any) -> None:
+    interval, count = int(os.environ["INTERVAL"]), int(os.environ["VECTORS"])
+    alu = Alu(interval, COMBS)
+    assert Operation.size == sum(field.bits for field in FIELDS)
+    model, seen = OneEntry(), Counter[tuple[str, int]]()
+    vectors = [vector(model, seen) for _ in range(count)]
+    for name in ("start", "late_op", "late_high"):
+        getattr(dut, name).value = 0
+    await bfm.start(dut)
+    starts: dict[int, Vector] = {}
+    following = 0
+    for clock in range(10**9):
+        if not vectors and clock > following + alu.latency:
+            break
+        dut.start.value = int(bool(vectors) and clock >= following)
+        if vectors and clock >= following:
+            starts[clock] = vectors.pop()
+            dut.op.value, dut.operands.value = starts[clock].op, starts[clock].operands
+            following = clock + interval + random.choice([0, 0, 0, 0, 1, 3])
+        late = starts.get(clock - alu.late)
+        dut.late_op.value = late.op if late else 0
+        dut.late_high.value = late.late_high if late else 0
+        await ReadOnly()
+        summed, ended = starts.get(clock - alu.late - 1), starts.get(clock - alu.latency)
+        if summed and summed.high >= 0:
+            assert int(dut.high.value) == summed.high
+        if ended:
+            assert int(dut.result.value) == ended.result, Instruction.decode(ended.op)
+            del starts[clock - alu.latency]
+        await RisingEdge(dut.clk)
+    assert not starts
+    bfm.record("seen", sorted(seen))
