@@ -249,7 +249,7 @@ class Intake(wiring.Component):
                 m.d.sync += body.eq(Cat(body, byte.data)[8:])
         with m.If(self._ended & ~full):
             m.next = "decide"
-            with m.If(stores & (received != 0)):
+            with m.If(stores & (received != 0) & (header.length != 0)):
                 m.next = "stored"
 
     def _decide(
@@ -263,16 +263,14 @@ class Intake(wiring.Component):
         session: Signal,
     ) -> None:
         """With the body's true length known: refuse, or go and do it."""
-        before_length = (
-            Status.BAD_VERSION,
-            Status.BAD_OP,
-            Status.STALE_SESSION,
-            Status.DUPLICATE,
-        )
+        of_format = (Status.BAD_VERSION, Status.BAD_OP)
+        of_session = (Status.STALE_SESSION, Status.DUPLICATE)
         opens = header.op == Op.OPEN
         wrong_length = Signal()
         final = Signal(Status)
-        ranks_before = Cat(status == earlier for earlier in before_length).any() & ~opens
+        ranks_before = Cat(status == earlier for earlier in of_format).any() | (
+            Cat(status == earlier for earlier in of_session).any() & ~opens
+        )
         m.d.comb += [
             wrong_length.eq((received != header.length) & ~ranks_before),
             final.eq(Mux(wrong_length, Status.BAD_LENGTH, status)),

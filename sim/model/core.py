@@ -13,10 +13,11 @@ A request is checked in this order and refused with the first status that applie
 4. STALE_SESSION, then DUPLICATE; past these the tag is accepted, also if the request is refused;
 5. BAD_LENGTH, BAD_CURVE (LOAD_KEY and SIGN_* only), BAD_SLOT (all that name a slot);
 6. KEY_IN_USE; EMPTY_SLOT, WRONG_CURVE and STALE_KEY (of these PUBLIC_KEY knows EMPTY_SLOT only);
-   INVALID_KEY.
+   a load that gets this far becomes a job whatever its key, and may end in INVALID_KEY.
 
-A generation starts at 0 and grows by one with each zeroising of its slot: by OPEN, by a wipe, and
-by LOAD_KEY when it is accepted, so a load that ends in INVALID_KEY or FAULT leaves the slot empty.
+A generation starts at 0 and grows by one with each zeroising of its slot: by OPEN, by a wipe, by
+LOAD_KEY when it is accepted, and again when the load ends in INVALID_KEY or FAULT, which leaves the
+slot empty.
 """
 
 from __future__ import annotations
@@ -149,9 +150,12 @@ class GoldenCore:
         slot = job.slot
         slot.loading = False
         slot.jobs -= 1
-        if self._rng.random() < self._fault_rate:
-            self._count("faults")
-            return self._reply(job.request, Status.FAULT)
+        failure = self._failure(job)
+        if failure is not None:
+            if job.load is not None:
+                slot.zeroise()
+            self._count("faults" if failure is Status.FAULT else "refused")
+            return self._reply(job.request, failure)
         self._count("jobs_done")
         op, curve = Op(job.request["op"]), CurveId(job.request["curve"])
         cycles = nominal_cycles(op, curve, len(job.body))
@@ -161,6 +165,12 @@ class GoldenCore:
             return self._reply(job.request, body=self._key(slot), cycles=cycles)
         raw, recid = sign(op, curve, slot.secret, job.body)
         return self._reply(job.request, body=raw, recid=recid, cycles=cycles)
+
+    def _failure(self, job: Job) -> Status | None:
+        """How the job ends if not well."""
+        if job.load is not None and job.load[0] is CurveId.SECP256K1 and not is_scalar(job.body):
+            return Status.INVALID_KEY
+        return Status.FAULT if self._rng.random() < self._fault_rate else None
 
     def _admit(self, request: dict[str, int], body: bytes) -> Status:
         """Steps 2 to 6 of the module's list; OK if the request is to be executed."""
@@ -188,9 +198,9 @@ class GoldenCore:
             return Status.BAD_CURVE
         if op == Op.WIPE_ALL:
             return Status.KEY_IN_USE if any(slot.jobs for slot in self.slots) else Status.OK
-        return self._admit_slot(request, body) if op in SLOT_OPS else Status.OK
+        return self._admit_slot(request) if op in SLOT_OPS else Status.OK
 
-    def _admit_slot(self, request: dict[str, int], body: bytes) -> Status:
+    def _admit_slot(self, request: dict[str, int]) -> Status:
         op = request["op"]
         if request["slot"] >= len(self.slots):
             return Status.BAD_SLOT
@@ -199,8 +209,7 @@ class GoldenCore:
             return Status.KEY_IN_USE
         if op == Op.LOAD_KEY:
             slot.zeroise()
-            valid = request["curve"] != CurveId.SECP256K1 or is_scalar(body)
-            return Status.OK if valid else Status.INVALID_KEY
+            return Status.OK
         if op == Op.WIPE_KEY:
             return Status.OK
         if not slot.secret:

@@ -137,7 +137,7 @@ def sign_fields(**fields):
 def test_each_refusal(bench, status, op, body, fields):
     assert bench.load(0) == (2, bench.core.slots[0].point + bytes(32))
     assert bench.tag == 102
-    answer, nothing, header = bench.accept(op, body, **fields)
+    answer, nothing, header = bench.send(op, body, **fields)
     assert (answer, nothing, header["cycles"]) == (status, b"", 0)
     assert header["op"] == op
     assert header["tag"] == fields.get("tag", bench.tag)
