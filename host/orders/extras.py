@@ -23,15 +23,14 @@ def load(module: str) -> Any:
 
 
 @cache
-def _keccak() -> Callable[..., Any]:
-    new: Callable[..., Any] = load("Crypto.Hash.keccak").new
-    return new
+def _keccak() -> Callable[[bytes], bytes]:
+    implementation: Callable[[bytes], bytes] = load("intaglio.orders.keccak").implementation()
+    return implementation
 
 
 def keccak256(data: bytes) -> bytes:
     """Keccak-256 as Ethereum uses it (the padding of before FIPS 202), 32 bytes."""
-    digest: bytes = _keccak()(digest_bits=256, data=data).digest()
-    return digest
+    return _keccak()(data)
 
 
 def base58_decode(text: str) -> bytes:

@@ -39,7 +39,7 @@ class Action(NamedTuple):
 
 
 @cache
-def _constants() -> tuple[bytes, bytes]:
+def constants() -> tuple[bytes, bytes]:
     """Domain separator of Exchange/1/1337/0x0 and the type hash of Agent (EIP-712)."""
     domain_type = (
         "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -80,7 +80,7 @@ def _packed(action: Mapping[str, Any]) -> bytes:
 
 def agent_digest(connection_id: bytes, is_mainnet: bool = True) -> bytes:
     """EIP-712 digest of the phantom agent that stands for an action."""
-    domain, agent_type = _constants()
+    domain, agent_type = constants()
     source = keccak256(b"a" if is_mainnet else b"b")
     return keccak256(b"\x19\x01" + domain + keccak256(agent_type + source + connection_id))
 
