@@ -153,8 +153,9 @@ class SigningCore(wiring.Component):
 
     def _contexts(self, m: Module, intake: Intake, finish: Finish) -> None:
         """Which job contexts are free."""
-        taken = Signal(self.profile.job_slots)
-        for i in reversed(range(self.profile.job_slots)):
+        slots = self.profile.job_slots
+        taken = Signal(slots, init=(1 << slots) - 1)  # a reset has them wiped first
+        for i in reversed(range(slots)):
             with m.If(~taken[i]):
                 m.d.comb += [intake.job.free.eq(1), intake.job.index.eq(i)]
         m.d.comb += intake.jobs_active.eq(taken.any())

@@ -301,6 +301,9 @@ class Finish(wiring.Component):
         The context is free again.
     done, fault, refused : Out(1)
         Pulses for the counters.
+    idle : Out(1)
+        Nothing is being finished. Low after a reset until every context and digest is zeroised;
+        no context is free before :attr:`free` said so.
 
     Security: only what passed the release check leaves the outbox.
     """
@@ -357,8 +360,18 @@ class Finish(wiring.Component):
         ]
         self._reply(m, current, cycles, words, is_load, is_ed25519, point)
 
-        with m.FSM() as fsm:
+        with m.FSM(init="sweep") as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("idle"))
+            with m.State("sweep"):
+                m.d.comb += self.wipe.valid.eq(1)
+                with m.If(self.wipe.ready):
+                    m.next = "swept"
+            with m.State("swept"):
+                m.d.comb += self.free.enable.eq(1)
+                m.d.sync += current.job.eq(current.job + 1)
+                m.next = "sweep"
+                with m.If(current.job == self.jobs - 1):
+                    m.next = "idle"
             with m.State("idle"):
                 m.d.comb += self.finish.ready.eq(1)
                 m.d.sync += current.eq(self.finish.payload)

@@ -254,6 +254,15 @@ class Barrel(wiring.Component):
             write_high.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
             write_high.data.eq(Mux(kept.end, 0, alu.high)),
         ]
+        # a reset may leave words of programs it ended
+        to_sweep = Signal(range(self.slots + 1), init=self.slots)
+        with m.If(to_sweep != 0):
+            m.d.sync += to_sweep.eq(to_sweep - 1)
+            m.d.comb += [
+                write_high.addr.eq(to_sweep - 1),
+                write_high.en.eq(1),
+                write_high.data.eq(0),
+            ]
 
         retire = FETCH + alu.latency
         retiring = look_up(retire)
