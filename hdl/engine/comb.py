@@ -11,7 +11,7 @@ Entry ``j`` of window ``i`` is ``(2j + 1) 2^(w i) G``.
 
 An Ed25519 entry is (y + x, y - x, 2dxy) (Hisil, Wong, Carter, Dawson 2008, with a = -1). A
 secp256k1 entry is (x', y') on the isomorphic curve on which 3b = 1: x' = v^2 x, y' = v^3 y with v^6
-= 1/(3b).
+= 1/(3b). Its quadratic twist, on which orders are tested that secp256k1 has not, has 3b = -1.
 """
 
 from __future__ import annotations
@@ -92,13 +92,22 @@ def sixth_root(value: int, p: int) -> int:
         root = pow(candidate, pow(3, -1, rest), p)
         if pow(root, 6, p) == value % p:
             return root
-    raise ValueError("no sixth root")
+    raise ValueError(f"{value % p:#x} has no sixth root modulo {p:#x}")
 
 
 @cache
-def isomorphism(curve: Weierstrass) -> int:
-    """v of the module docstring."""
-    return sixth_root(pow(3 * curve.b, -1, curve.p), curve.p)
+def isomorphism(curve: Weierstrass) -> tuple[int, int]:
+    """v of the module docstring, and 3b of the isomorphic curve: 1, or -1 if 1 is impossible.
+
+    Raises ``ValueError`` for a curve with a != 0, or with 3b neither a sixth power nor minus one.
+    """
+    if curve.a:
+        raise ValueError(f"{curve.name}: the comb is for curves with a = 0, not {curve.a:#x}")
+    inverse = pow(3 * curve.b, -1, curve.p)
+    try:
+        return sixth_root(inverse, curve.p), 1
+    except ValueError:
+        return sixth_root(-inverse, curve.p), -1
 
 
 def _odd_multiples(add, base, count: int):  # type: ignore[no-untyped-def]
@@ -132,6 +141,6 @@ def edwards_table(curve: Edwards, window: int) -> list[tuple[int, int, int]]:
 def weierstrass_table(curve: Weierstrass, window: int) -> list[tuple[int, int, int]]:
     """Entries (v^2 x, v^3 y, 0), ``entries`` per window, windows in order."""
     comb = Comb(curve.order, window)
-    v = isomorphism(curve)
+    v, _ = isomorphism(curve)
     points = _points(lambda p, q: weierstrass_add(curve, p, q), curve.base, comb)
     return [(v**2 * x % curve.p, v**3 * y % curve.p, 0) for x, y in points]

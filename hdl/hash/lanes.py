@@ -180,8 +180,9 @@ class EcdsaLane(wiring.Component):
     fetch, message
         As for :class:`Sha512Lane`.
     result : Out(stream of {job, z: 256, k: 256, check: 32})
-        ``z``: the digest as the integer of its big-endian bytes, not reduced. ``k`` in
-        1..order-1. ``check``: as for :class:`Sha512Lane`; 0 where ``hashed`` was 1.
+        ``z``: as many leftmost bits of the digest as the order has (SEC 1, section 4.1.3), all for
+        secp256k1, as the integer of big-endian bytes, not reduced. ``k`` in 1..order-1. ``check``:
+        as for :class:`Sha512Lane`; 0 where ``hashed`` was 1.
 
     Timing
     ------
@@ -230,7 +231,7 @@ class EcdsaLane(wiring.Component):
             generator.request.p.h1.eq(z),
             generator.digest.payload.eq(sha.digest.payload),
             self.result.p.job.eq(job),
-            self.result.p.z.eq(z),
+            self.result.p.z.eq(z[256 - self._order.bit_length() :]),
             self.result.p.k.eq(generator.result.p.k),
             self.result.p.check.eq(check),
         ]

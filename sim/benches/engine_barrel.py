@@ -18,7 +18,7 @@ from intaglio.hdl.engine.contexts import inbox_layout
 from intaglio.hdl.engine.isa import INBOX_WORDS, KEY_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS
 from intaglio.hdl.engine.issue import start_layout
 from intaglio.hdl.engine.programs import Image, Program
-from intaglio.params import ED25519, SECP256K1
+from intaglio.params import ED25519, SECP256K1, Weierstrass
 from intaglio.sim import bfm
 from intaglio.sim.model.engine import Context, EngineModel
 
@@ -36,8 +36,11 @@ SEQUENCES = (
 class BarrelWithKeys(wiring.Component):
     """The barrel beside a memory of key words."""
 
-    def __init__(self, *, window: int, interval: int, slots: int) -> None:
-        self.barrel = Barrel(Image(window), interval=interval, slots=slots, jobs=JOBS, keys=KEYS)
+    def __init__(
+        self, *, window: int, interval: int, slots: int, curve: Weierstrass = SECP256K1
+    ) -> None:
+        image = Image(window, curve)
+        self.barrel = Barrel(image, interval=interval, slots=slots, jobs=JOBS, keys=KEYS)
         members = dict(self.barrel.signature.members)
         del members["key_read"], members["key_word"], members["key_write"]
         super().__init__(members)

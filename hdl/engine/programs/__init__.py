@@ -31,9 +31,9 @@ class Program(enum.IntEnum):
 class Image:
     """Everything the engine is loaded with: programs, constants, tables.
 
-    ``window`` is the comb's digit width (2..8). ``curve`` is secp256k1; tests pass another curve
-    y^2 = x^3 + b with 3b a sixth power, or a subgroup of one. ``release_check`` chooses whether the
-    programs check what they computed; see :mod:`.ed25519` and :mod:`.ecdsa` for what is checked.
+    ``window`` is the comb's digit width (2..8). ``curve`` is secp256k1; tests pass a subgroup of
+    odd prime order of its quadratic twist. ``release_check`` chooses whether the programs check
+    what they computed; see :mod:`.ed25519` and :mod:`.ecdsa` for what is checked.
     """
 
     window: int

@@ -1,6 +1,7 @@
 """ECDSA over a curve y^2 = x^3 + b (SEC 1, section 4.1.3) as engine programs.
 
-Inbox 0 holds z, the digest read big-endian; inbox 1 the nonce k in [1, n - 1]. Outbox 0..3 receive
+Inbox 0 holds z, as many leftmost bits of the digest as n has, read big-endian; inbox 1 the nonce k
+in [1, n - 1]. Outbox 0..3 receive
 x, y of the point, r and the low s. Key word 1 is ``dR mod n``, key word 3 is d as it was loaded.
 """
 
@@ -51,8 +52,8 @@ def invert(asm: Assembler, z: Value) -> Value:
 
 def point(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
     """x and y of the digits' point, on the curve, to outbox 0 and 1; ``odd`` flag from y."""
-    x, y, z = comb_sum(asm, comb)
-    v = isomorphism(curve)
+    v, three_b = isomorphism(curve)
+    x, y, z = comb_sum(asm, comb, three_b)
     inverse = invert(asm, z)
     x_factor = asm.mul(inverse, Const(pow(v, -2, curve.p)))
     y_factor = asm.mul(inverse, Const(pow(v, -3, curve.p)))
@@ -75,11 +76,17 @@ def point(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
     check_digits(Order(asm, curve.order))
 
 
-def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
-    """(X, Y, Z) of sum d_i 2^(w i) G on the curve with 3b = 1: 2 products, then 11 an addition.
+def comb_sum(asm: Assembler, comb: Comb, three_b: int = 1) -> tuple[Value, Value, Value]:
+    """(X, Y, Z) of sum d_i 2^(w i) G on the curve with 3b = 1 or -1 (``three_b``): 2 products, then
+    11 an addition.
 
-    Complete mixed addition of Renes, Costello, Batina (2016), algorithm 8.
+    Complete mixed addition of Renes, Costello, Batina (2016), algorithm 8; its products by 3b are
+    signs.
     """
+    plus, minus = (A.ADD, A.SUB) if three_b == 1 else (A.SUB, A.ADD)
+    add, subtract = Addend.PLUS_P3, Addend.MINUS_P3
+    if three_b == -1:
+        add, subtract = subtract, add
     x: Value = asm.op(p0=ONE, b=B.TABLE_X)
     y: Value = asm.op(p0=ONE, b=B.TABLE_Y)
     z: Operand = ONE
@@ -103,9 +110,9 @@ def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
         u = asm.op(p0=t4, p2=y3)
         v = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=y3)
         w = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=t3)
-        x = asm.op(p0=t1, p1=z, a=A.SUB, p2=t3, p3=u, addend=Addend.MINUS_P3)
-        y = asm.op(p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=Addend.PLUS_P3)
-        z = asm.op(p0=t1, p1=z, a=A.ADD, p2=t4, p3=w, addend=Addend.PLUS_P3)
+        x = asm.op(p0=t1, p1=z, a=minus, p2=t3, p3=u, addend=subtract)
+        y = asm.op(p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=add)
+        z = asm.op(p0=t1, p1=z, a=plus, p2=t4, p3=w, addend=Addend.PLUS_P3)
     assert isinstance(z, Value)
     return x, y, z
 
