@@ -1,6 +1,6 @@
 """Bench of the ALU against the instruction-accurate model: one instruction, its words, its result.
 
-Environment: ``INTERVAL``, ``VECTORS``.
+Environment: ``INTERVAL`` (0: :class:`PipelinedAlu`), ``VECTORS``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cocotb.triggers import ReadOnly, RisingEdge
 from intaglio.hdl.engine.alu import Alu, Operands, Operation
 from intaglio.hdl.engine.comb import Comb
 from intaglio.hdl.engine.isa import FIELDS, WORD_BITS, A, Addend, B, Curve, Instruction, Out
+from intaglio.hdl.engine.pipelined import PipelinedAlu
 from intaglio.hdl.engine.programs import Image
 from intaglio.hdl.field.fold import FOLDS
 from intaglio.params import ED25519, SECP256K1
@@ -126,7 +127,7 @@ def vector(model: OneEntry, seen: Counter[tuple[str, int]]) -> Vector:
 @cocotb.test()
 async def results_equal_the_model(dut: Any) -> None:
     interval, count = int(os.environ["INTERVAL"]), int(os.environ["VECTORS"])
-    alu = Alu(interval, COMBS)
+    alu = Alu(interval, COMBS) if interval else PipelinedAlu(COMBS)
     assert Operation.size == sum(field.bits for field in FIELDS)
     model, seen = OneEntry(), Counter[tuple[str, int]]()
     vectors = [vector(model, seen) for _ in range(count)]
@@ -139,19 +140,22 @@ async def results_equal_the_model(dut: Any) -> None:
         if not vectors and clock > following + alu.latency:
             break
         dut.start.value = int(bool(vectors) and clock >= following)
+        if alu.interval == 1:
+            dut.op.value = dut.operands.value = 0
         if vectors and clock >= following:
             starts[clock] = vectors.pop()
             dut.op.value, dut.operands.value = starts[clock].op, starts[clock].operands
-            following = clock + interval + random.choice([0, 0, 0, 0, 1, 3])
+            following = clock + alu.interval + random.choice([0, 0, 0, 0, 1, 3])
         late = starts.get(clock - alu.late)
         dut.late_op.value = late.op if late else 0
         dut.late_high.value = late.late_high if late else 0
         await ReadOnly()
-        summed, ended = starts.get(clock - alu.late - 1), starts.get(clock - alu.latency)
+        summed, ended = starts.get(clock - alu.high_at), starts.get(clock - alu.latency)
         if summed and summed.high >= 0:
             assert int(dut.high.value) == summed.high
         if ended:
             assert int(dut.result.value) == ended.result, Instruction.decode(ended.op)
+            assert int(dut.zero.value) == (ended.result == 0)
             del starts[clock - alu.latency]
         await RisingEdge(dut.clk)
     assert not starts

@@ -79,8 +79,8 @@ SMALL = Size(4, interval=16, latency=28, slots=2, jobs=8, sha512_lanes=1, ecdsa_
 def full_rate(
     window: int, jobs: int, lanes: tuple[int, int], inversions: Inversions | None
 ) -> Size:
-    """A product every clock: 56 stages and 4 clocks of fetch, 64 issue slots. No RTL yet."""
-    return Size(window, 1, 60, 64, jobs, *lanes, inversions=inversions)
+    """A product every clock, 59 stages and 4 clocks of fetch and writing, 64 issue slots."""
+    return Size(window, 1, 63, 64, jobs, *lanes, inversions=inversions)
 
 
 Process = Generator[Event, None, None]

@@ -85,6 +85,13 @@ def test_small_is_the_profile_small() -> None:
     assert (SMALL.slots, SMALL.jobs) == (profile.issue_slots, profile.job_slots)
 
 
+def test_full_rate_has_the_depth_of_the_pipelined_barrel() -> None:
+    size = SIZES["w 6, divstep"]
+    rtl = BarrelRtl(Image(4), interval=1, slots=size.slots, jobs=128, keys=16)
+    assert abs(rtl.latency - size.latency) <= 2
+    assert rtl.latency <= size.slots, "all slots together issue every clock"
+
+
 @pytest.mark.parametrize("window", [4, 5, 6])
 def test_parts_of_programs_add_up(window: int) -> None:
     lengths = cycles.lengths(window)

@@ -8,6 +8,7 @@ import pytest
 from intaglio.hdl.engine.alu import Alu, Reducer
 from intaglio.hdl.engine.comb import Comb
 from intaglio.hdl.engine.isa import A, Addend, B, Curve, Out
+from intaglio.hdl.engine.pipelined import PipelinedAlu
 from intaglio.params import ED25519, SECP256K1
 from intaglio.sim import runner
 
@@ -24,9 +25,12 @@ def test_reducer() -> None:
     assert measured["words"] > 5000
 
 
-@pytest.mark.parametrize(("interval", "vectors"), [(1, 4000), (16, 1500)])
+@pytest.mark.parametrize(
+    ("interval", "vectors"), [(0, 4000), (16, 1500)], ids=["pipelined", "small"]
+)
 def test_alu(interval: int, vectors: int) -> None:
-    built = runner.build(Alu(interval, COMBS), f"alu_{interval}")
+    unit = Alu(interval, COMBS) if interval else PipelinedAlu(COMBS)
+    built = runner.build(unit, f"alu_{interval}")
     env = {"INTERVAL": interval, "VECTORS": vectors}
     measured = runner.run(built, "intaglio.sim.benches.engine_alu", env=env)
     seen = {(name, value) for name, value in measured["seen"]}
