@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from intaglio import wire
-from intaglio.params import SECP256K1
+from intaglio.params import SECP256K1, Weierstrass
 
 from . import layouts
 from .digest import rtl_digest
@@ -34,6 +34,8 @@ class SigningCore(wiring.Component):
         Its size.
     clock_hz : int
         Clock, for the identity record; 0 in simulation.
+    curve : Weierstrass
+        What ECDSA is done on; tests of other orders pass another, see :class:`.programs.Image`.
 
     Members
     -------
@@ -51,8 +53,10 @@ class SigningCore(wiring.Component):
     Security: keys enter and never leave; see the README of this folder.
     """
 
-    def __init__(self, profile: Profile, *, clock_hz: int = 0) -> None:
-        self.profile, self.clock_hz = profile, clock_hz
+    def __init__(
+        self, profile: Profile, *, clock_hz: int = 0, curve: Weierstrass = SECP256K1
+    ) -> None:
+        self.profile, self.clock_hz, self.curve = profile, clock_hz, curve
         super().__init__(
             {
                 "requests": In(stream.Signature(Packet(8))),
@@ -69,7 +73,7 @@ class SigningCore(wiring.Component):
         sizes = {"jobs": profile.job_slots, "keys": profile.key_slots, "pages": profile.pool_pages}
         job_width = (profile.job_slots - 1).bit_length()
         page_width = (profile.pool_pages - 1).bit_length()
-        image = Image(profile.window, release_check=profile.release_check)
+        image = Image(profile.window, self.curve, release_check=profile.release_check)
         m.submodules.intake = intake = Intake(**sizes)
         m.submodules.jobs = jobs = Jobs(**sizes)
         m.submodules.feed = feed = Feed(**sizes)
@@ -78,7 +82,7 @@ class SigningCore(wiring.Component):
         m.submodules.replier = replier = Replier(keys=profile.key_slots, jobs=profile.job_slots)
         m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=2)
         m.submodules.sha512 = sha512 = Sha512Lane(job_width, page_width)
-        m.submodules.nonce = nonce = EcdsaLane(SECP256K1.order, job_width, page_width)
+        m.submodules.nonce = nonce = EcdsaLane(self.curve.order, job_width, page_width)
         m.submodules.keys = keys = KeyStore(profile.key_slots, jobs=profile.job_slots, lookups=2)
         m.submodules.barrel = barrel = Barrel(
             image,

@@ -4,6 +4,8 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
+from intaglio.params import SECP256K1, Weierstrass
+
 from .core import SigningCore
 from .link.serial import SerialLink
 from .profiles import Profile
@@ -20,6 +22,8 @@ class SerialSigner(wiring.Component):
         Clocks a bit lasts on the UART, at least 2.
     clock_hz : int
         Clock, for the identity record; 0 in simulation.
+    curve : Weierstrass
+        As for :class:`SigningCore`.
 
     Members
     -------
@@ -36,14 +40,24 @@ class SerialSigner(wiring.Component):
     git_revision: In(160)
     busy: Out(1)
 
-    def __init__(self, profile: Profile, *, clocks_per_bit: int, clock_hz: int = 0) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        *,
+        clocks_per_bit: int,
+        clock_hz: int = 0,
+        curve: Weierstrass = SECP256K1,
+    ) -> None:
         self.profile, self.clocks_per_bit, self.clock_hz = profile, clocks_per_bit, clock_hz
+        self.curve = curve
         super().__init__()
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.link = link = SerialLink(self.clocks_per_bit)
-        m.submodules.core = core = SigningCore(self.profile, clock_hz=self.clock_hz)
+        m.submodules.core = core = SigningCore(
+            self.profile, clock_hz=self.clock_hz, curve=self.curve
+        )
         connect(m, link.requests, core.requests)
         connect(m, core.replies, link.replies)
         m.d.comb += [
