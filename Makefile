@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test lint format docs clean
+.PHONY: help setup tools demo test lint format docs bitstreams clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -12,6 +12,7 @@ EXTRAS := sim,orders
 # Every dependency group that pyproject.toml defines (tests, linters, venues' own SDKs).
 DEP_GROUPS = $(shell sed -n '/^\[dependency-groups\]/,/^\[tool/s/^\([a-z]*\) = \[.*/--group \1/p' pyproject.toml)
 WORKERS ?= 2
+BOARDS ?= ulx3s-85f ecpix5-85f
 ARGS ?=
 
 help: ## Show this list
@@ -59,6 +60,11 @@ format: setup ## Rewrite the sources in the house format
 
 docs: setup ## Refresh the generated tables in README.md
 	@$(BIN)/python -m intaglio.wiredoc README.md
+
+bitstreams: setup ## Build the bitstreams (an hour); ARGS=--check compares, BOARDS="..." chooses
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+	@for board in $(BOARDS); do $(BIN)/intaglio build $$board $(ARGS); done
+	@$(BIN)/python -m intaglio.hdl.boards.doc
 
 clean: ## Remove .venv and everything built in this folder
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

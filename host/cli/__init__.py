@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 import typer
 
+from intaglio.cli.build import build
 from intaglio.cli.common import FAILED, OK, USAGE, say
 from intaglio.cli.demo import demo
 from intaglio.cli.device import doctor, info
+from intaglio.cli.flash import flash
 from intaglio.cli.keys import keys
 from intaglio.cli.selftest import selftest
 from intaglio.cli.sign import sign
@@ -28,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, info, doctor, keys, sign, verify, selftest):
+for verb in (demo, info, doctor, keys, sign, verify, selftest, build, flash):
     app.command()(verb)
 
 

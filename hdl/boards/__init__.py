@@ -1,0 +1,11 @@
+"""The boards that ``intaglio build`` and ``intaglio flash`` know; one module for each family."""
+
+from . import colorlight, ecpix5, orangecrab, ulx3s, versa
+from .board import Board
+
+BOARDS: dict[str, Board] = {
+    board.name: board
+    for family in (ulx3s, ecpix5, orangecrab, versa, colorlight)
+    for board in family.BOARDS
+}
+"""All boards by name."""

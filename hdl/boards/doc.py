@@ -1,0 +1,98 @@
+"""The tables of ``README.md`` in this folder, rendered from the registry and the manifests.
+
+``python -m intaglio.hdl.boards.doc`` refreshes what stands between the fences.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from intaglio.bitstreams import Manifest, manifests
+
+from . import BOARDS
+from .board import Board
+
+README = Path(__file__).with_name("README.md")
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(str(cell) for cell in row)} |\n" for row in lines)
+
+
+def boards_table() -> str:
+    """What each board is and how it is connected."""
+    return _table(
+        ["board", "FPGA", "serial link", "wiring", "programmer"],
+        (
+            [
+                f"`{board.name}`",
+                board.device,
+                f"{board.link}, {board.baud / 1e6:g} Mbaud",
+                board.wiring,
+                _programmer(board),
+            ]
+            for board in BOARDS.values()
+        ),
+    )
+
+
+def _programmer(board: Board) -> str:
+    programmer = board.programmer
+    ways = [
+        option
+        for option, arguments in (("`--sram`", programmer.sram), ("`--flash`", programmer.flash))
+        if arguments is not None
+    ]
+    return f"{programmer.tool}, {' or '.join(ways)}"
+
+
+def bitstreams_table(found: Sequence[Manifest] | None = None) -> str:
+    """Resources and speed of the bitstreams in the repository."""
+    found = manifests() if found is None else found
+    if not found:
+        return "None yet.\n"
+    kinds = list(found[0].utilisation)
+    return _table(
+        ["bitstream", "clock, MHz", "routed Fmax, MHz", *kinds, "signatures/s, engine"],
+        (
+            [
+                f"`{one.name}`",
+                f"{one.clock_hz / 1e6:g}",
+                f"{one.fmax_hz / 1e6:.1f}",
+                *(_share(one.utilisation[kind]) for kind in kinds),
+                _rates(one),
+            ]
+            for one in found
+        ),
+    )
+
+
+def _share(cells: dict[str, int]) -> str:
+    return f"{cells['used']} of {cells['available']}"
+
+
+def _rates(manifest: Manifest) -> str:
+    told = [
+        f"{curve} {manifest.clock_hz // cycles}"
+        for curve, cycles in manifest.cycles_per_signature.items()
+        if cycles
+    ]
+    return ", ".join(told) or "not measured"
+
+
+def refreshed(text: str) -> str:
+    """``text`` with both tables rendered anew. Raises :class:`ValueError` without the fences."""
+    for name, table in (("boards", boards_table()), ("bitstreams", bitstreams_table())):
+        begin, end = f"<!-- {name}: begin (make bitstreams) -->\n", f"<!-- {name}: end -->"
+        pattern = re.escape(begin) + ".*?" + re.escape(end)
+        text, count = re.subn(pattern, lambda _, t=begin + table + end: t, text, flags=re.DOTALL)
+        if count != 1:
+            raise ValueError(f"expected the fences of {name!r} once, not {count} times")
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(refreshed(README.read_text()))

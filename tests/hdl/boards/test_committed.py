@@ -1,0 +1,91 @@
+"""The bitstreams that are in the repository."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+
+import pytest
+
+from intaglio import bitstreams, wire
+from intaglio.bitstreams import Manifest
+from intaglio.curve import Curve
+from intaglio.hdl.boards import BOARDS, doc
+from intaglio.hdl.boards.build import is_stale
+
+COMMITTED = bitstreams.manifests()
+KEYS = (
+    "board",
+    "profile",
+    "device",
+    "clock_hz",
+    "fmax_hz",
+    "seeds",
+    "sha256",
+    "rtl_digest",
+    "git_revision",
+    "wire_version",
+    "tools",
+    "utilisation",
+    "cycles_per_signature",
+)
+
+
+def test_keys_of_a_manifest() -> None:
+    assert tuple(field.name for field in dataclasses.fields(Manifest)) == KEYS
+
+
+def test_every_bitstream_has_its_manifest() -> None:
+    found = {path.name.removesuffix(".bit.gz") for path in bitstreams.FOLDER.glob("*.bit.gz")}
+    assert found == {path.stem for path in bitstreams.FOLDER.glob("*.json")}
+    assert found == {manifest.name for manifest in COMMITTED}
+
+
+@pytest.mark.parametrize("manifest", COMMITTED, ids=lambda manifest: manifest.name)
+def test_bitstream(manifest: Manifest) -> None:
+    board = BOARDS[manifest.board]
+    data = bitstreams.bitstream(manifest)
+    part = manifest.device[: len("LFE5U-85F")] if "5G" not in manifest.device else "LFE5UM5G"
+    assert part.encode() in data[:200]
+    assert manifest.device == board.device
+    assert manifest.clock_hz < manifest.fmax_hz == max(manifest.seeds.values())
+    assert manifest.wire_version == wire.VERSION
+    assert set(manifest.cycles_per_signature) == {curve.value for curve in Curve}
+    assert all(cells["used"] <= cells["available"] for cells in manifest.utilisation.values())
+    assert len(bytes.fromhex(manifest.git_revision)) == 20
+
+
+@pytest.mark.parametrize("manifest", COMMITTED, ids=lambda manifest: manifest.name)
+def test_bitstream_is_of_these_sources(manifest: Manifest) -> None:
+    if is_stale(manifest):
+        path = Path("bitstreams") / f"{manifest.name}.json"
+        warnings.warn(f"{path} is stale: run make bitstreams", stacklevel=1)
+
+
+def test_tables_are_fresh() -> None:
+    text = doc.README.read_text()
+    assert doc.refreshed(text) == text, "run: python -m intaglio.hdl.boards.doc"
+    with pytest.raises(ValueError, match="fences of 'boards' once, not 0 times"):
+        doc.refreshed(text.replace("<!-- boards: end -->", ""))
+
+
+def test_rates_in_the_table() -> None:
+    manifest = Manifest(
+        board="b",
+        profile="p",
+        device="d",
+        clock_hz=30_000_000,
+        fmax_hz=31_250_000,
+        seeds={"1": 31_250_000},
+        sha256="",
+        rtl_digest="",
+        git_revision="",
+        wire_version=1,
+        tools={},
+        utilisation={"LUT4": {"used": 3, "available": 4}},
+        cycles_per_signature={"ed25519": 10_000, "secp256k1": None},
+    )
+    row = doc.bitstreams_table([manifest]).splitlines()[2]
+    assert row == "| `b-p` | 30 | 31.2 | 3 of 4 | ed25519 3000 |"
+    assert doc.bitstreams_table([]) == "None yet.\n"
