@@ -169,6 +169,8 @@ class Pair:
         self.seen: set[Status] = set()
         """Statuses that were answered."""
         self._expected: list[bytes] = []
+        self.order: list[int] = []
+        """Tags of the replies that :meth:`settle` saw, as they came."""
 
     async def start(self) -> None:
         await self.host.start()
@@ -209,6 +211,7 @@ class Pair:
         replies = await self.host.gathered(len(expected))
         await self.host.idle()
         assert not self.host.replies, "too many replies"
+        self.order += map(_tag, replies)
         for reply, golden in zip(
             sorted(replies, key=_tag), sorted(expected, key=_tag), strict=True
         ):

@@ -1,9 +1,12 @@
-"""The whole core in simulation, against the golden core; benches are ``intaglio.sim.benches.core*``."""
+"""The whole core in simulation, against the golden core; see ``intaglio.sim.benches.core*``."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from intaglio.hdl.profiles import SMALL
 from intaglio.sim import runner
 from intaglio.sim.benches import core_build
 from intaglio.wire import Status
@@ -14,16 +17,50 @@ def core() -> runner.Build:
     return core_build.build()
 
 
-def run(core: runner.Build, bench: str, testcase: str | None = None) -> dict[str, object]:
-    return runner.run(core, f"intaglio.sim.benches.{bench}", testcase=testcase)
+def run(
+    core: runner.Build, bench: str, case: str, *, seed: int | None = None, **env: object
+) -> dict[str, Any]:
+    env = {name.upper(): value for name, value in env.items()}
+    return runner.run(core, f"intaglio.sim.benches.{bench}", testcase=case, seed=seed, env=env)
 
 
-@pytest.mark.parametrize("testcase", ["signs_like_the_golden_core", "describes_itself"])
-def test_smoke(core: runner.Build, testcase: str) -> None:
-    run(core, "core", testcase)
+@pytest.mark.parametrize("case", ["signs_like_the_golden_core", "describes_itself"])
+def test_smoke(core: runner.Build, case: str) -> None:
+    run(core, "core", case)
 
 
 def test_refusals(core: runner.Build) -> None:
     cases = ("refuses_by_header", "refuses_wrong_lengths", "refuses_by_the_key")
     seen = {status for case in cases for status in run(core, "core", case)["statuses"]}
     assert seen == set(Status) - {Status.FAULT}
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.3])
+def test_interleavings(core: runner.Build, stall: float) -> None:
+    measured = run(core, "core_random", "interleavings", stall=stall)
+    assert measured["most_jobs"] == SMALL.job_slots
+    assert measured["overtakings"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_more_interleavings(core: runner.Build, seed: int) -> None:
+    run(core, "core_random", "interleavings", seed=seed, stall=seed % 3 / 5)
+
+
+@pytest.mark.parametrize("case", ["a_new_session_ends_the_old_one", "a_reset_leaves_nothing"])
+def test_ends_of_a_session(core: runner.Build, case: str) -> None:
+    run(core, "core_random", case)
+
+
+def test_time(core: runner.Build) -> None:
+    measured = run(core, "core_time", "lone_jobs_take_clocks_by_shape_only")
+    assert len(measured["cycles"]) == 7
+
+
+def test_time_under_load_and_wiping(core: runner.Build) -> None:
+    run(core, "core_time", "schedules_take_the_same_clocks_and_leave_the_same")
+
+
+def test_wiping_of_keys(core: runner.Build) -> None:
+    run(core, "core_time", "keys_are_wiped")

@@ -1,0 +1,132 @@
+"""What the core's memories and registers hold, and what of it may stay when all is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from cocotb.handle import ArrayObject, HierarchyObject
+
+from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS
+from intaglio.sim.benches.core_build import TOP
+
+State = dict[str, tuple[int, ...]]
+"""Words of each memory and register (one word), by its path below the core."""
+
+CONTEXTS = tuple(f"barrel.contexts.registers{i}" for i in range(4)) + tuple(
+    f"barrel.contexts.{name}_words" for name in ("digit", "outbox", "inbox", "flag")
+)
+ZERO_MEMORIES = (*CONTEXTS, "barrel.high_words", "feed.digests", "pool.words")
+"""Hold secrets or messages while jobs run, and nothing when none does."""
+
+KEY_MEMORIES = {"keys.secrets": SECRET_WORDS, "keys.publics": PUBLIC_WORDS}
+"""Words of a key slot in each; zero where no key is loaded."""
+
+ROMS = (
+    "barrel.rom",
+    "barrel.constants",
+    *(f"barrel.table.table{i}" for i in range(3)),
+    "nonce.sha.constants",
+    "sha512.sha.constants",
+)
+
+BOOKKEEPING = (
+    "barrel.in_flight",
+    "barrel.issue.counters",
+    "barrel.issue.owners",
+    "barrel.issue.queue.storage",
+    "pool.links",
+    "pool.free.storage",
+    "jobs.records",
+    "jobs.ended.storage",
+    *(f"jobs.queue_{station}.storage" for station in ("engine", "finish", "nonce", "sha512")),
+)
+"""Who, where, how long and with what status: public, and left as it is."""
+
+DATA_MEMORIES = ("jobs.records", "jobs.ended.storage", "jobs.queue_finish.storage")
+"""Of these, what the data has a part in: the CRC-32 of messages, recovery ids, and the flags odd
+and neg of an ECDSA signature, which tell k from n - k."""
+
+KEY_PORTS = "keys._?_"
+"""Registers of the key store's read ports."""
+
+DATA_REGISTERS = {
+    "intake.crc.crc_reg": "CRC-32 of the last message",
+    "sha512.reader.crc.crc_reg": "CRC-32 of the last message",
+    "nonce.reader.crc.crc_reg": "CRC-32 of the last message",
+    "nonce.check": "CRC-32 of the last message",
+    "jobs.ended._?_": "flags of the last program",
+    "jobs.queue_finish._?_": "recovery id of the last job",
+    "jobs.state?": "recovery id of the last job of a context",
+    "finish.current": "recovery id of the last job",
+    KEY_PORTS: "the word read last of a key that is still loaded",
+    "requests__payload": "the bench's noise",
+}
+"""Registers that the data has a part in when all is done (patterns), and what that is."""
+
+KEPT = (*KEY_MEMORIES, *DATA_MEMORIES, *DATA_REGISTERS)
+"""Patterns of all that may differ after two schedules of the same shape."""
+
+_NUMBER = re.compile(r"\$\d+")
+
+
+def plain(path: str) -> str:
+    """A path without the numbers that Amaranth and Yosys add to names."""
+    return _NUMBER.sub("", path)
+
+
+def walk(parent: Any) -> Iterator[tuple[str, Any]]:
+    """Path and handle of every memory and register below ``parent``."""
+    for child in parent:
+        if isinstance(child, HierarchyObject):
+            yield from walk(child)
+        else:
+            path = child._path.removeprefix(f"{TOP}.").replace("\\", "").replace(" ", "")
+            yield path, child
+
+
+def words(handle: Any) -> tuple[int, ...]:
+    """Words of a memory, from address 0, or the one of a register."""
+    if not isinstance(handle, ArrayObject):
+        return (int(handle.value),)
+    return tuple(int(handle[address].value) for address in range(len(handle)))
+
+
+def snapshot(dut: Any) -> State:
+    """The whole state, ports included."""
+    state: State = {}
+    for path, handle in walk(dut):
+        state[path] = words(handle)
+    assert len(state) > 300, "the build shows too little of its state"
+    return state
+
+
+def check_clean(dut: Any, loaded: Collection[int] = ()) -> State:
+    """No memory has anything left of a job, nor of a key but in the slots ``loaded``; the state."""
+    state = snapshot(dut)
+    memories = {path for path, handle in walk(dut) if isinstance(handle, ArrayObject)}
+    known = {*ZERO_MEMORIES, *KEY_MEMORIES, *ROMS, *BOOKKEEPING}
+    assert memories == known, f"memories without a rule: {sorted(memories ^ known)}"
+    for path in ZERO_MEMORIES:
+        assert not any(state[path]), f"{path}: words {_used(state[path])} are left"
+    for path, words in KEY_MEMORIES.items():
+        slots = {index // words for index in _used(state[path])}
+        assert slots <= set(loaded), f"{path}: words of slots {sorted(slots)} are left"
+    return state
+
+
+def tell_tales(state: State, other: State) -> set[str]:
+    """Paths of what differs in two states although no data may have a part in it."""
+    found = differences(state, other)
+    return {path for path in found if not any(fnmatchcase(path, kept) for kept in KEPT)}
+
+
+def _used(words: tuple[int, ...]) -> list[int]:
+    return [index for index, word in enumerate(words) if word]
+
+
+def differences(state: State, other: State) -> set[str]:
+    """Paths of what is not the same in two states."""
+    return {plain(path) for path in state if state[path] != other[path]}
