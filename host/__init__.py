@@ -17,7 +17,9 @@ from typing import Any
 from intaglio.curve import Curve
 from intaglio.device import DeviceSigner
 from intaglio.errors import (
+    BusyError,
     ClosedError,
+    DeadlineError,
     DeviceError,
     FaultError,
     InputError,
@@ -34,9 +36,11 @@ from intaglio.transport.base import ParsedUrl, open_transport
 from intaglio.values import Counters, Identity, Key, Signature, SignRequest
 
 __all__ = [
+    "BusyError",
     "ClosedError",
     "Counters",
     "Curve",
+    "DeadlineError",
     "DeviceError",
     "FaultError",
     "Identity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from intaglio import check, wire
+from intaglio.check import VerifyPolicy
 from intaglio.curve import Curve
 from intaglio.errors import ProtocolError, VerifyError
 from intaglio.keyring import Entry, Job
@@ -34,18 +35,18 @@ def read_key(name: str, entry: Entry, body: bytes, verify: bool) -> tuple[int, b
     return record["generation"], point
 
 
-def read_result(name: str, job: Job, reply: Reply, verify: bool) -> Signature | bytes:
+def read_result(name: str, job: Job, reply: Reply, verify: VerifyPolicy) -> Signature | bytes:
     """What ``reply`` means for ``job``: a signature, or a public key as ``Key.public_key`` is.
 
     Raises :class:`VerifyError` or :class:`ProtocolError`.
     """
     if job.op is wire.Op.PUBLIC_KEY:
-        read_key(name, job.entry, reply.body, verify)
+        read_key(name, job.entry, reply.body, verify.some)
         return job.entry.public_key
     return _read_signature(name, job, reply, verify)
 
 
-def _read_signature(name: str, job: Job, reply: Reply, verify: bool) -> Signature:
+def _read_signature(name: str, job: Job, reply: Reply, verify: VerifyPolicy) -> Signature:
     curve = job.entry.curve
     recid = None if reply.recid == wire.NO_RECID else reply.recid
     if recid not in ((None,) if curve is Curve.ED25519 else range(4)):
@@ -55,7 +56,7 @@ def _read_signature(name: str, job: Job, reply: Reply, verify: bool) -> Signatur
         )
     signature = Signature(reply.body, curve, recid, reply.cycles)
     key = job.entry.key
-    if verify and key is not None and not check.is_right(key, job.op, job.body, signature):
+    if key is not None and verify.wanted() and not check.is_right(key, job.op, job.body, signature):
         raise VerifyError(
             f"{name} returned a signature by {key!r} that does not verify; it was discarded: "
             "run its self-test"

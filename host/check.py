@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import random
+from dataclasses import dataclass
 
 import coincurve
 import nacl.bindings
@@ -13,7 +15,41 @@ from intaglio.curve import Curve
 from intaglio.errors import InputError
 from intaglio.values import Key, Signature, check_payload
 
+_chance = random.SystemRandom()
 _HALF_ORDER = params.SECP256K1.order // 2
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPolicy:
+    """Which signatures of devices are verified here: one in ``every``, by chance; 0: none."""
+
+    every: int = 1
+
+    @classmethod
+    def parse(cls, policy: bool | str | VerifyPolicy) -> VerifyPolicy:
+        """``"all"``, ``"sample:N"`` (N of 1..1000000), ``"off"``, or a boolean for all or off.
+
+        Raises :class:`InputError` for anything else.
+        """
+        if isinstance(policy, VerifyPolicy):
+            return policy
+        if isinstance(policy, bool) or policy in ("all", "off"):
+            return cls(int(policy in (True, "all")))
+        kind, _, number = str(policy).partition(":")
+        if kind != "sample" or not number.isdecimal() or not 1 <= int(number) <= 1_000_000:
+            raise InputError(
+                f"verify={policy!r} is no policy: use all, sample:N (N of 1..1000000) or off"
+            )
+        return cls(int(number))
+
+    @property
+    def some(self) -> bool:
+        """Whether anything is verified; public keys are, then."""
+        return self.every > 0
+
+    def wanted(self) -> bool:
+        """Whether the signature at hand is to be verified."""
+        return self.every == 1 or (self.every > 1 and _chance.randrange(self.every) == 0)
 
 
 def verify(

@@ -1,4 +1,7 @@
-"""A signer on a device: one thread owns the transport and the dispatcher, callers hold futures."""
+"""A signer on a device: one thread owns the transport and the dispatcher, callers hold futures.
+
+All that was submitted since the thread's last turn goes out together (:mod:`intaglio.batch`).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
 
 from intaglio import wire
+from intaglio.batch import BATCH_BYTES, DELAY_US, Batcher
+from intaglio.check import VerifyPolicy
 from intaglio.curve import Curve
 from intaglio.dispatch import Dispatcher
 from intaglio.errors import (
@@ -21,19 +25,24 @@ from intaglio.errors import (
     IntaglioError,
     LinkError,
 )
+from intaglio.metrics import DeviceStats
+from intaglio.promise import running
+from intaglio.queued import MAX_QUEUED, QueuedSigner
 from intaglio.session import SILENT_TRIES
-from intaglio.signer import Secret, Signer, unknown_key
+from intaglio.signer import Secret
 from intaglio.transport.base import Transport
-from intaglio.values import Counters, Identity, Key, Signature, check_payload, check_secret
+from intaglio.values import Counters, Identity, Key, check_secret
+from intaglio.work import Work, unknown_key
 
 WRITE_BYTES = 65536
 """Most bytes handed to a transport at once."""
 
 
-class DeviceSigner(Signer):
+class DeviceSigner(QueuedSigner):
     """Signs on the device behind ``transport``, which it owns from now on.
 
-    ``timeout_s`` and ``verify`` as in :func:`intaglio.open`. Raises what opening it raises.
+    ``timeout_s`` and ``verify`` as in :func:`intaglio.open`; ``batch_bytes`` and ``delay_us`` as
+    in :class:`Batcher`; ``max_queued`` as in :class:`QueuedSigner`. Raises what opening it raises.
     """
 
     def __init__(
@@ -41,16 +50,29 @@ class DeviceSigner(Signer):
         transport: Transport,
         *,
         timeout_s: float | None = None,
-        verify: bool = True,
+        verify: bool | str | VerifyPolicy = True,
         rng: random.Random | None = None,
+        batch_bytes: int = BATCH_BYTES,
+        delay_us: float = DELAY_US,
+        max_queued: int = MAX_QUEUED,
     ) -> None:
+        super().__init__(transport.name, max_queued)
         self._transport = transport
         self._retry_s = (timeout_s or transport.default_timeout_s) / SILENT_TRIES
-        self._dispatcher = Dispatcher(transport.name, retry_s=self._retry_s, verify=verify, rng=rng)
+        self._dispatcher = Dispatcher(
+            transport.name,
+            retry_s=self._retry_s,
+            verify=VerifyPolicy.parse(verify),
+            rng=rng,
+            clock=time.monotonic,
+        )
+        self._batcher = Batcher(batch_bytes, delay_us)
         self._commands: deque[Callable[[float], None]] = deque()
         self._lock = threading.Lock()
         self._ended: IntaglioError | None = None
         self._stopping = False
+        self._asleep = False
+        self._posted = self._started = self._sent_before = 0
         opened = self._dispatcher.open(time.monotonic())
         self._thread = threading.Thread(
             target=self._work, name=f"intaglio {transport.name}", daemon=True
@@ -66,6 +88,20 @@ class DeviceSigner(Signer):
     def identity(self) -> Identity:
         return self._identity
 
+    @property
+    def stats(self) -> DeviceStats:
+        """What was counted and measured."""
+        return self._dispatcher.stats
+
+    @property
+    def depth(self) -> int:
+        return self._dispatcher.depth + self._posted - self._started
+
+    @property
+    def ended(self) -> IntaglioError | None:
+        """Why it takes no more requests; ``None`` while it does."""
+        return self._ended
+
     def submit_load(self, curve: Curve | str, secret: Secret) -> Future[Key]:
         curve = Curve(curve)
         data = check_secret(curve, secret)
@@ -73,28 +109,26 @@ class DeviceSigner(Signer):
             raise BadCurveError(
                 f"{self._identity.name} was built without {curve.value}: use another profile"
             )
-        future = _running()
+        future = running()
         self._post(lambda now: self._dispatcher.load(curve, data, future, now))
         return future
 
-    def submit(
-        self, key: Key, message: bytes | None = None, *, digest: bytes | None = None
-    ) -> Future[Signature]:
-        self._check_key(key)
-        op, body = check_payload(key.curve, message, digest)
-        if len(body) > self._identity.max_message_bytes:
-            raise InputError(
-                f"a message of {len(body)} bytes is too long for {self._identity.name}: "
-                f"at most {self._identity.max_message_bytes}"
-            )
-        return self._start(key, op, body)
+    def enqueue(self, works: Sequence[Work]) -> None:
+        def start(now: float) -> None:
+            self._started += len(works)
+            self._dispatcher.start_many(works, now)
+
+        self._post(start, len(works))
 
     def submit_public_key(self, key: Key) -> Future[bytes]:
         self._check_key(key)
-        return self._start(key, wire.Op.PUBLIC_KEY, b"")
+        future: Future[bytes] = Future()
+        op = wire.Op.PUBLIC_KEY
+        self._post(lambda now: self._dispatcher.start(key, op, b"", future, now))
+        return future
 
     def submit_wipe(self, key: Key | None = None) -> Future[None]:
-        future = _running()
+        future = running()
         if key is None:
             self._post(lambda now: self._dispatcher.wipe_all(future, now))
         else:
@@ -103,7 +137,7 @@ class DeviceSigner(Signer):
         return future
 
     def submit_counters(self) -> Future[Counters]:
-        future = _running()
+        future = running()
         self._post(lambda now: self._dispatcher.counters(future, now))
         return future
 
@@ -113,12 +147,20 @@ class DeviceSigner(Signer):
         Waits for the device to confirm the wipe for as long as it waits before sending again.
         """
         closed = ClosedError("this signer was closed: open it again")
-        wiped = _running()
+        wiped = running()
 
         with contextlib.suppress(IntaglioError, TimeoutError):
             self._post(lambda now: self._dispatcher.shut(closed, wiped, now))
             wiped.result(self._retry_s)
         self._stop()
+
+    def _admit(self, work: Work) -> None:
+        self._check_key(work.key)
+        if len(work.body) > self._identity.max_message_bytes:
+            raise InputError(
+                f"a message of {len(work.body)} bytes is too long for {self._identity.name}: "
+                f"at most {self._identity.max_message_bytes}"
+            )
 
     def _check_key(self, key: Key) -> None:
         self._check_open()
@@ -129,17 +171,15 @@ class DeviceSigner(Signer):
         if self._ended is not None:
             raise type(self._ended)(*self._ended.args)
 
-    def _start(self, key: Key, op: wire.Op, body: bytes) -> Future[Any]:
-        future = _running()
-        self._post(lambda now: self._dispatcher.start(key, op, body, future, now))
-        return future
-
-    def _post(self, command: Callable[[float], None]) -> None:
-        """Have the device's thread call ``command`` with the time."""
+    def _post(self, command: Callable[[float], None], works: int = 0) -> None:
+        """Have the device's thread call ``command``, which starts ``works``, with the time."""
         with self._lock:
             self._check_open()
+            self._posted += works
             self._commands.append(command)
-            self._transport.wake()
+            if self._asleep:
+                self._asleep = False
+                self._transport.wake()
 
     def _stop(self) -> None:
         self._stopping = True
@@ -163,9 +203,10 @@ class DeviceSigner(Signer):
         finally:
             with self._lock:
                 self._ended = end
-                self._dispatcher.stop(end)
-                while self._commands:
-                    self._commands.popleft()(time.monotonic())
+            self._dispatcher.stop(end)
+            while self._commands:
+                self._commands.popleft()(time.monotonic())
+            with self._lock:
                 self._transport.close()
 
     def _turn(self) -> None:
@@ -173,23 +214,36 @@ class DeviceSigner(Signer):
         dispatcher, transport = self._dispatcher, self._transport
         while self._commands:
             self._commands.popleft()(time.monotonic())
-        output = dispatcher.output
-        if output:
-            taken = transport.write(bytes(output[:WRITE_BYTES]))
-            del output[:taken]
-            if taken:
-                dispatcher.moved(time.monotonic())
+        hold_s = self._write()
+        now = time.monotonic()
         deadline = dispatcher.next_deadline
-        wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        data = transport.read(wait_s, or_writable=bool(output))
+        waits = [] if deadline is None else [deadline - now]
+        waits += [hold_s] if hold_s else []
+        self._asleep = True
+        if self._commands:
+            waits.append(0.0)
+        wait_s = max(0.0, min(waits)) if waits else None
+        data = transport.read(wait_s, or_writable=bool(dispatcher.output) and not hold_s)
+        self._asleep = False
         now = time.monotonic()
         if data:
             dispatcher.feed(data, now)
         dispatcher.poll(now)
 
-
-def _running() -> Future[Any]:
-    """A future that cannot be cancelled: what it stands for will be done."""
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    return future
+    def _write(self) -> float:
+        """Hand bytes to the link, or say how many seconds they should wait for more."""
+        output = self._dispatcher.output
+        outstanding, sent = self._dispatcher.in_device
+        at_work = outstanding - (sent - self._sent_before)
+        idle = 2 * at_work < self._dispatcher.window
+        now = time.monotonic()
+        hold_s = self._batcher.wait_s(len(output), idle=idle, now=now)
+        if output and not hold_s:
+            taken = self._transport.write(bytes(output[:WRITE_BYTES]))
+            del output[:taken]
+            if taken:
+                self._batcher.sent()
+                self._dispatcher.moved(now)
+            if not output:
+                self._sent_before = sent
+        return hold_s

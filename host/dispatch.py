@@ -13,28 +13,30 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from intaglio import wire
-from intaglio.answers import read_key, read_result
+from intaglio.answers import read_key
+from intaglio.check import VerifyPolicy
 from intaglio.curve import Curve
+from intaglio.deadline import Deadlines
 from intaglio.errors import (
-    EmptySlotError,
     InputError,
     IntaglioError,
     ProtocolError,
     RequestTimeout,
-    StaleKeyError,
     StaleSessionError,
-    WrongCurveError,
 )
-from intaglio.keyring import Entry, Job, Keyring, Residency, fail, fail_queue, succeed
+from intaglio.gate import Gate
+from intaglio.keyring import GONE, Control, Entry, Job, Keyring, Residency, promises_of
+from intaglio.metrics import DeviceStats
+from intaglio.promise import Promise, fail, succeed
 from intaglio.session import SILENT_TRIES, Outcome, Reply, Request, Session
-from intaglio.signer import unknown_key
-from intaglio.values import Counters, Identity, Key, Signature
+from intaglio.values import Counters, Identity, Key
+from intaglio.work import Work, unknown_key
 
 RELOADS = 3
 """Times a job may find its key gone from the slot and have it loaded again."""
@@ -43,41 +45,56 @@ PATIENCE = 4
 WIPED = "the key was wiped before this was done: load it again"
 
 
-@dataclass(slots=True, eq=False)
-class _Control:
-    """A request that is no job: COUNTERS, WIPE_KEY, WIPE_ALL."""
-
-    request: Request
-    future: Future[Any]
-    entry: Entry | None = None
-    reopened: bool = False
-
-
 class Dispatcher:
     """The work of one device. ``name`` and ``retry_s`` as in :class:`intaglio.session.Session`.
 
-    With ``verify`` public keys and signatures are checked on the host before they are given out.
+    ``verify`` says which signatures are checked on the host before they are given out. ``clock``
+    (seconds) refines the times that :attr:`stats` and deadlines go by.
     """
 
     def __init__(
-        self, name: str, *, retry_s: float, verify: bool = True, rng: random.Random | None = None
+        self,
+        name: str,
+        *,
+        retry_s: float,
+        verify: bool | VerifyPolicy = True,
+        rng: random.Random | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._name = name
         self._timeout_s = retry_s * SILENT_TRIES
-        self._verify = verify
+        self._verify = VerifyPolicy.parse(verify)
+        self.stats = DeviceStats(name)
+        self._gate = Gate(name, self._verify, self.stats, clock)
+        self._deadlines = Deadlines(name)
         self._session = Session(name, retry_s, rng)
         self._ring = Keyring()
-        self._control: deque[_Control] = deque()
+        self._control: deque[Control] = deque()
         self._opened: Future[Identity] = Future()
-        self._lost = True
-        self._barrier = False
+        self._lost, self._barrier = True, False
         self._dead: IntaglioError | None = None
         self.output = bytearray()
 
     @property
     def next_deadline(self) -> float | None:
         """When to call :meth:`poll` next; ``None`` if nothing waits."""
-        return self._session.next_deadline
+        times = (self._session.next_deadline, self._deadlines.next)
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait or are in the device."""
+        return self._ring.queued + self._session.outstanding
+
+    @property
+    def in_device(self) -> tuple[int, int]:
+        """Requests sent and not answered, and requests sent so far."""
+        return self._session.outstanding, self._session.submitted
+
+    @property
+    def window(self) -> int:
+        """Jobs the device holds at once; 1 before it has told."""
+        return self._session.identity.job_slots if self._session.identity else 1
 
     def holds(self, key: object) -> bool:
         """Whether ``key`` was loaded here and not wiped."""
@@ -92,57 +109,55 @@ class Dispatcher:
         """Hold a new key and load it; ``future`` ends in its :class:`Key`."""
         if self._dead is not None:
             fail(future, self._dead)
-            return
-        entry = Entry(curve, bytearray(secret), future)
-        self._ring.add(entry)
-        self._issue(now)
+        else:
+            self._ring.add(Entry(curve, bytearray(secret), future))
+            self._issue(now)
 
-    def start(
-        self,
-        key: Key,
-        op: wire.Op,
-        body: bytes,
-        future: Future[Signature] | Future[bytes],
-        now: float,
-    ) -> None:
+    def start(self, key: Key, op: wire.Op, body: bytes, promise: Promise[Any], now: float) -> None:
         """Do SIGN_MESSAGE, SIGN_DIGEST or PUBLIC_KEY with ``key``."""
-        entry = self._ring.by_key.get(key)
-        if self._dead is not None or entry is None:
-            fail(future, self._dead or unknown_key(key))
-            return
-        entry.queue.append(Job(op, body, future, entry))
-        self._ring.line_up(entry)
+        self.start_many([Work(key, op, body, promise, submitted_at=now)], now)
+
+    def start_many(self, works: Iterable[Work], now: float) -> None:
+        """:meth:`start` of many; what has a deadline ends in :class:`DeadlineError` once late."""
+        for work in works:
+            entry = self._ring.by_key.get(work.key)
+            if self._dead is not None or entry is None:
+                fail(work.promise, self._dead or unknown_key(work.key))
+                continue
+            job = Job(work.op, work.body, work.promise, entry, work.deadline, work.submitted_at)
+            if job.deadline is not None:
+                self._deadlines.add(job.deadline, job.promise)
+            self._ring.push(job)
         self._issue(now)
 
     def counters(self, future: Future[Counters], now: float) -> None:
         """Ask for the device's counters."""
-        self._ask(_Control(Request(wire.Op.COUNTERS), future), now)
+        self._ask(Control(Request(wire.Op.COUNTERS), future), now)
 
     def wipe(self, key: Key, future: Future[None], now: float) -> None:
         """Zeroise ``key`` here at once and in the device as soon as its jobs have ended."""
         entry = self._ring.by_key.get(key)
         if self._dead is not None or entry is None:
             fail(future, self._dead or unknown_key(key))
-            return
-        entry.wipe_future = future
-        self._drop(entry, InputError(WIPED))
-        self._wipe_slot(entry)
-        self._issue(now)
+        else:
+            entry.wipe_future = future
+            self._drop(entry, InputError(WIPED))
+            self._wipe_slot(entry)
+            self._issue(now)
 
     def wipe_all(self, future: Future[None], now: float) -> None:
         """Zeroise all keys here at once and in the device when nothing is in flight."""
         for entry in list(self._ring.entries):
             self._drop(entry, InputError(WIPED))
-        self._ask(_Control(Request(wire.Op.WIPE_ALL), future), now)
+        self._ask(Control(Request(wire.Op.WIPE_ALL), future), now)
 
     def cancel_waiting(self, error: IntaglioError) -> None:
         """End all that is not in flight with ``error``."""
-        for control in self._control:
-            fail(control.future, error)
-        self._control.clear()
+        while self._control:
+            fail(self._control.popleft().future, error)
         self._ring.wanted.clear()
         for entry in list(self._ring.entries):
-            fail_queue(entry, error)
+            self._ring.fail_queue(entry, error)
             if entry.key is None and entry.state is Residency.ABSENT:
                 self._ring.discard(entry, error)
 
@@ -157,8 +172,8 @@ class Dispatcher:
         """End everything with ``error``, now and from now on, and forget the keys."""
         self._dead = error
         for handle in self._session.abandon():
-            for future in _futures_of(handle):
-                fail(future, error)
+            for promise in promises_of(handle):
+                fail(promise, error)
         fail(self._opened, error)
         self.cancel_waiting(error)
         for entry in list(self._ring.entries):
@@ -174,6 +189,7 @@ class Dispatcher:
 
     def poll(self, now: float) -> None:
         """Do what is due at ``now``; call after :meth:`feed` and at :attr:`next_deadline`."""
+        self.stats.late += self._deadlines.expire(now)
         data, outcomes = self._session.poll(now)
         self.output += data
         self._settle(outcomes, now)
@@ -188,7 +204,7 @@ class Dispatcher:
                 self._open(now)
             return
         while self._session.identity is not None and not self._barrier:
-            step = self._next_control() or self._next_load() or self._next_job()
+            step = self._next_control() or self._next_load() or self._next_job(now)
             if step is None:
                 return
             self.output += self._session.submit(*step, now)
@@ -196,12 +212,12 @@ class Dispatcher:
     def _next_control(self) -> tuple[Request, object] | None:
         if not self._control:
             return None
-        control = self._control[0]
-        alone = control.request.op is wire.Op.WIPE_ALL
-        if not self._session.room(control.request) or (alone and self._session.outstanding):
+        request = self._control[0].request
+        alone = request.op is wire.Op.WIPE_ALL
+        if not self._session.room(request) or (alone and self._session.outstanding):
             return None
         self._barrier = alone
-        return control.request, self._control.popleft()
+        return request, self._control.popleft()
 
     def _next_load(self) -> tuple[Request, object] | None:
         if self._control or not self._ring.wanted:
@@ -211,24 +227,25 @@ class Dispatcher:
         if not self._session.room(request):
             return None
         if not self._ring.claim():
-            identity = self._session.identity
-            self._ring.make_room(PATIENCE * identity.job_slots if identity else 0)
+            self._ring.make_room(PATIENCE * self.window)
             if not self._ring.claim():
                 return None
         return replace(request, slot=entry.slot), entry
 
-    def _next_job(self) -> tuple[Request, object] | None:
-        entry = None if self._control else self._ring.next_ready()
-        if entry is None:
-            return None
-        job = entry.queue[0]
-        request = Request(job.op, job.body, entry.slot, entry.curve.wire_id, entry.generation)
-        if not self._session.room(request):
-            return None
-        self._ring.used(entry)
-        job.generation = entry.generation
-        entry.in_flight += 1
-        return request, entry.queue.popleft()
+    def _next_job(self, now: float) -> tuple[Request, object] | None:
+        while entry := None if self._control else self._ring.next_ready():
+            job = entry.queue[0]
+            request = Request(job.op, job.body, entry.slot, entry.curve.wire_id, entry.generation)
+            if not self._session.room(request):
+                return None
+            if not self._gate.wanted(job, now, busy=self._session.outstanding > 0):
+                self._ring.pop(entry)
+                continue
+            self._ring.used(entry)
+            job.generation = entry.generation
+            entry.in_flight += 1
+            return request, self._ring.pop(entry)
+        return None
 
     def _open(self, now: float) -> None:
         self._lost = self._barrier = False
@@ -246,11 +263,10 @@ class Dispatcher:
             case Job(entry=entry):
                 entry.in_flight -= 1
                 if handle.reopened or entry.wiped:
-                    fail(handle.future, error)
+                    fail(handle.promise, error)
                 else:
                     handle.reopened = True
-                    entry.queue.appendleft(handle)
-                    self._ring.line_up(entry)
+                    self._ring.push(handle, first=True)
                 self._wipe_slot(entry)
             case Entry():
                 if handle.reopened or handle.wiped:
@@ -259,7 +275,7 @@ class Dispatcher:
                     handle.reopened = True
                     self._ring.release(handle)
                     self._ring.want(handle)
-            case _Control():
+            case Control():
                 if handle.reopened:
                     self._settle_control(handle, None, error)
                 else:
@@ -285,7 +301,7 @@ class Dispatcher:
             elif isinstance(handle, Entry):
                 self._settle_load(handle, reply, error)
             elif isinstance(handle, Job):
-                self._settle_job(handle, reply, error)
+                self._settle_job(handle, reply, error, now)
             else:
                 self._settle_control(handle, reply, error)
         if refusal is not None:
@@ -294,24 +310,24 @@ class Dispatcher:
     def _settle_open(self, error: IntaglioError | None) -> None:
         identity = self._session.identity
         if error is not None or identity is None:
-            failure = error or ProtocolError(f"{self._name} did not tell what it is")
             self._lost = True
+            failure = error or ProtocolError(f"{self._name} did not tell what it is")
             fail(self._opened, failure)
             self.cancel_waiting(failure)
-            return
-        self._ring.reset(identity.key_slots)
-        succeed(self._opened, identity)
+        else:
+            self._ring.reset(identity.key_slots)
+            succeed(self._opened, identity)
 
     def _settle_load(self, entry: Entry, reply: Reply | None, error: IntaglioError | None) -> None:
         if reply is not None and not entry.wiped:
             try:
                 entry.generation, entry.point = read_key(
-                    self._name, entry, reply.body, self._verify
+                    self._name, entry, reply.body, self._verify.some
                 )
             except IntaglioError as refused:
                 error = refused
         if error is not None:
-            fail_queue(entry, error)
+            self._ring.fail_queue(entry, error)
             self._ring.release(entry)
             if entry.key is None:
                 self._ring.discard(entry, error)
@@ -324,43 +340,37 @@ class Dispatcher:
                 self._ring.line_up(entry)
         self._wipe_slot(entry)
 
-    def _settle_job(self, job: Job, reply: Reply | None, error: IntaglioError | None) -> None:
+    def _settle_job(
+        self, job: Job, reply: Reply | None, error: IntaglioError | None, now: float
+    ) -> None:
         entry = job.entry
         entry.in_flight -= 1
-        gone = isinstance(error, StaleKeyError | EmptySlotError | WrongCurveError)
+        gone = isinstance(error, GONE)
         if gone and job.reloads < RELOADS and not entry.wiped:
             job.reloads += 1
-            entry.queue.appendleft(job)
             if entry.state is Residency.RESIDENT and entry.generation == job.generation:
                 self._ring.release(entry)
-            self._ring.line_up(entry)
+            self._ring.push(job, first=True)
         elif reply is None:
-            fail(job.future, error)
+            self.stats.failed(error)
+            fail(job.promise, error)
         else:
-            try:
-                succeed(job.future, read_result(self._name, job, reply, self._verify))
-            except IntaglioError as refused:
-                fail(job.future, refused)
+            self._gate.release(job, reply, now, self._session.identity)
         self._wipe_slot(entry)
 
     def _settle_control(
-        self, control: _Control, reply: Reply | None, error: IntaglioError | None
+        self, control: Control, reply: Reply | None, error: IntaglioError | None
     ) -> None:
-        identity = self._session.identity
         if control.request.op is wire.Op.WIPE_ALL:
             self._barrier = False
-            self._ring.reset(identity.key_slots if identity else 0)
+            self._ring.reset(self._session.identity.key_slots if self._session.identity else 0)
         elif control.entry is not None:
             self._ring.release(control.entry)
         if reply is None:
             fail(control.future, error)
         elif control.request.op is wire.Op.COUNTERS:
-            link = {
-                "host_frames_bad": self._session.frames_bad,
-                "host_resent": self._session.resent,
-                "host_unmatched": self._session.unmatched,
-            }
-            succeed(control.future, Counters(**wire.COUNTERS.unpack(reply.body), **link))
+            counts = wire.COUNTERS.unpack(reply.body) | self._session.link_counts
+            succeed(control.future, Counters(**counts))
         else:
             succeed(control.future, None)
 
@@ -376,24 +386,13 @@ class Dispatcher:
         entry.wipe_future = None
         if entry.state is Residency.RESIDENT:
             request = Request(wire.Op.WIPE_KEY, slot=entry.slot)
-            self._control.append(_Control(request, future, entry))
+            self._control.append(Control(request, future, entry))
         else:
             succeed(future, None)
 
-    def _ask(self, control: _Control, now: float) -> None:
+    def _ask(self, control: Control, now: float) -> None:
         if self._dead is not None:
             fail(control.future, self._dead)
-            return
-        self._control.append(control)
-        self._issue(now)
-
-
-def _futures_of(handle: object) -> list[Future[Any] | None]:
-    match handle:
-        case Job():
-            return [handle.future, handle.entry.wipe_future]
-        case Entry():
-            return [handle.load_future, handle.wipe_future]
-        case _Control():
-            return [handle.future]
-    return []
+        else:
+            self._control.append(control)
+            self._issue(now)

@@ -26,7 +26,7 @@ class LinkError(IntaglioError):
     """The link to the device failed: no such port, closed, or it cannot be opened."""
 
 
-class RequestTimeout(LinkError, TimeoutError):  # noqa: N818 - follows TimeoutError's own name
+class RequestTimeout(LinkError, TimeoutError):
     """The device did not answer in time, also after the retries."""
 
 
@@ -36,6 +36,14 @@ class ProtocolError(LinkError):
 
 class VerifyError(IntaglioError):
     """A signature came back that does not verify; it was not released."""
+
+
+class DeadlineError(IntaglioError, TimeoutError):
+    """The signature would be late, so it was not made, or not given out."""
+
+
+class BusyError(IntaglioError):
+    """More requests wait than the signer may hold; this one was not taken."""
 
 
 class ClosedError(IntaglioError):

@@ -14,8 +14,13 @@ from typing import Any
 
 from intaglio import wire
 from intaglio.curve import Curve
-from intaglio.errors import IntaglioError
-from intaglio.values import Key, Signature
+from intaglio.errors import EmptySlotError, IntaglioError, StaleKeyError, WrongCurveError
+from intaglio.promise import Promise, fail, succeed
+from intaglio.session import Request
+from intaglio.values import Key
+
+GONE = (StaleKeyError, EmptySlotError, WrongCurveError)
+"""What a device says of a job whose key is no longer in the slot it names."""
 
 
 class Residency(enum.Enum):
@@ -35,8 +40,15 @@ class Job:
 
     op: wire.Op
     body: bytes = field(repr=False)
-    future: Future[Signature] | Future[bytes]
+    promise: Promise[Any]
     entry: Entry
+    deadline: float | None = None
+    """Seconds; ``None``: whenever."""
+    submitted_at: float = 0.0
+    sent_at: float = 0.0
+    """When it was sent first."""
+    begun: bool = False
+    """Whether it was sent, so that nobody can cancel it any more."""
     generation: int = 0
     """Generation under which it was sent last."""
     reloads: int = 0
@@ -83,6 +95,16 @@ class Entry:
         return Key(self.curve, self.point).public_key
 
 
+@dataclass(slots=True, eq=False)
+class Control:
+    """A request that is no job: COUNTERS, WIPE_KEY, WIPE_ALL."""
+
+    request: Request
+    future: Future[Any]
+    entry: Entry | None = None
+    reopened: bool = False
+
+
 class Keyring:
     """The keys of one device: held, wanting a slot, in a slot, with jobs to send."""
 
@@ -93,6 +115,8 @@ class Keyring:
         self._slots: OrderedDict[int, Entry | None] = OrderedDict()
         self._ready: deque[Entry] = deque()
         self._uses = 0
+        self.queued = 0
+        """Jobs that wait for their turn, of all keys."""
 
     @property
     def has_work(self) -> bool:
@@ -112,7 +136,7 @@ class Keyring:
 
     def discard(self, entry: Entry, error: IntaglioError) -> None:
         """Forget a key; what waits for it ends in ``error``. Its slot, if any, stays taken."""
-        fail_queue(entry, error)
+        self.fail_queue(entry, error)
         entry.secret[:] = bytes(len(entry.secret))
         if entry in self.wanted:
             self.wanted.remove(entry)
@@ -120,6 +144,25 @@ class Keyring:
         if entry.key is not None:
             self.by_key.pop(entry.key, None)
         fail(entry.load_future, error)
+
+    def push(self, job: Job, *, first: bool = False) -> None:
+        """Have ``job`` wait for its turn; ``first`` of its key's jobs if it was sent before."""
+        self.queued += 1
+        if first:
+            job.entry.queue.appendleft(job)
+        else:
+            job.entry.queue.append(job)
+        self.line_up(job.entry)
+
+    def pop(self, entry: Entry) -> Job:
+        """The job of ``entry`` whose turn it is, taken out."""
+        self.queued -= 1
+        return entry.queue.popleft()
+
+    def fail_queue(self, entry: Entry, error: IntaglioError) -> None:
+        """End the jobs that wait for ``entry`` in ``error``."""
+        while entry.queue:
+            fail(self.pop(entry).promise, error)
 
     def line_up(self, entry: Entry) -> None:
         """Put ``entry``, which has jobs, where its turn will come."""
@@ -216,22 +259,13 @@ def _may_go(tenant: Entry) -> bool:
     return tenant.draining or not tenant.queue
 
 
-def fail_queue(entry: Entry, error: IntaglioError) -> None:
-    """End the jobs that wait for ``entry`` in ``error``."""
-    while entry.queue:
-        fail(entry.queue.popleft().future, error)
-
-
-def succeed(future: Future[Any], value: object) -> None:
-    """End ``future`` with ``value`` unless it has ended."""
-    if not future.done():
-        future.set_result(value)
-
-
-def fail(future: Future[Any] | None, error: IntaglioError | None) -> None:
-    """End ``future`` with a copy of ``error`` unless there is none or it has ended.
-
-    One error may end many futures, and raising an exception changes its traceback.
-    """
-    if future is not None and error is not None and not future.done():
-        future.set_exception(type(error)(*error.args))
+def promises_of(handle: object) -> list[Promise[Any] | None]:
+    """What ends when the request with ``handle`` (job, key to load, control) ends."""
+    match handle:
+        case Job():
+            return [handle.promise, handle.entry.wipe_future]
+        case Entry():
+            return [handle.load_future, handle.wipe_future]
+        case Control():
+            return [handle.future]
+    return []

@@ -138,13 +138,14 @@ class Session:
         self._by_tag: dict[int, _Pending] = {}
         self._sent: dict[_Pending, None] = {}
         self._held: dict[_Pending, None] = {}
-        self._submitted = 0
+        self.submitted = 0
         self._answered = 0
         self._pages = 0
         self._heard_at = 0.0
         self._answered_at = 0.0
         self._moved_at = 0.0
         self.identity: Identity | None = None
+        """What the device told in answer to OPEN; ``None`` before that."""
         self.resent = 0
         self.unmatched = 0
         self.duplicates = 0
@@ -153,6 +154,15 @@ class Session:
     def frames_bad(self) -> int:
         """Damaged frames that arrived."""
         return self._decoder.frames_bad
+
+    @property
+    def link_counts(self) -> dict[str, int]:
+        """What was seen of the link, by the names of :class:`intaglio.Counters`."""
+        return {
+            "host_frames_bad": self.frames_bad,
+            "host_resent": self.resent,
+            "host_unmatched": self.unmatched,
+        }
 
     @property
     def outstanding(self) -> int:
@@ -190,8 +200,8 @@ class Session:
 
     def submit(self, request: Request, handle: Any, now: float) -> bytes:
         """Bytes that carry ``request``; its outcome names ``handle``. Ask :meth:`room` first."""
-        self._submitted += 1
-        pending = _Pending(request, handle, self._submitted)
+        self.submitted += 1
+        pending = _Pending(request, handle, self.submitted)
         self._pages += wire.pages(len(request.body))
         return self._send(pending, now)
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from intaglio import check
 from intaglio.curve import Curve
-from intaglio.errors import InputError, IntaglioError
-from intaglio.values import Counters, Identity, Key, Signature, SignRequest
+from intaglio.errors import IntaglioError
+from intaglio.promise import Batch, Promise, fail, succeed
+from intaglio.values import Counters, Identity, Key, Signature
+from intaglio.work import SignItem, parts, unknown_key
 
 Secret = bytes | bytearray | memoryview
-SignItem = SignRequest | tuple[Key, bytes]
 
 T = TypeVar("T")
 
 MAX_PENDING = 1024
 """Requests of one :meth:`Signer.sign_many` that wait at once."""
+CHUNK = 128
+"""Requests handed on together by :meth:`Signer.sign_many`."""
+CHUNK_S = 0.001
+"""Seconds after which a chunk that fills slowly is handed on as it is."""
+
+__all__ = ["Secret", "SignItem", "Signer", "done", "failed", "unknown_key"]
 
 
 class Signer(ABC):
@@ -43,9 +51,16 @@ class Signer(ABC):
 
     @abstractmethod
     def submit(
-        self, key: Key, message: bytes | None = None, *, digest: bytes | None = None
+        self,
+        key: Key,
+        message: bytes | None = None,
+        *,
+        digest: bytes | None = None,
+        deadline: float | None = None,
+        timeout_s: float | None = None,
+        ordered: bool = False,
     ) -> Future[Signature]:
-        """Future of :meth:`sign`. It cannot be cancelled once it is submitted."""
+        """Future of :meth:`sign`. It can be cancelled until the request is sent to a device."""
 
     @abstractmethod
     def submit_public_key(self, key: Key) -> Future[bytes]:
@@ -91,15 +106,44 @@ class Signer(ABC):
         """Public key in the form of :attr:`Key.public_key`, asked of the device again."""
         return self.submit_public_key(key).result()
 
+    def start_many(self, requests: Sequence[tuple[SignItem, Promise[Signature]]]) -> None:
+        """Start signing all of ``requests``; each promise ends in its signature or its error."""
+        for item, promise in requests:
+            try:
+                one = parts(item)
+                future = self.submit(
+                    one.key,
+                    one.message,
+                    digest=one.digest,
+                    deadline=one.deadline,
+                    ordered=one.ordered,
+                )
+                succeed(promise, future.result())
+            except IntaglioError as error:
+                fail(promise, error)
+
     def sign(
-        self, key: Key, message: bytes | None = None, *, digest: bytes | None = None
+        self,
+        key: Key,
+        message: bytes | None = None,
+        *,
+        digest: bytes | None = None,
+        deadline: float | None = None,
+        timeout_s: float | None = None,
+        ordered: bool = False,
     ) -> Signature:
         """Signature of ``message`` (0..4096 bytes), or of ``digest`` (32 bytes, secp256k1 only).
 
         Ed25519 is RFC 8032. secp256k1 signs SHA-256 of the message, or the digest as it is, by
         ECDSA with RFC 6979 nonces and low s. Both are deterministic.
+
+        What would not be signed by ``deadline`` (seconds of :func:`time.monotonic`) or within
+        ``timeout_s`` seconds is refused in :class:`intaglio.DeadlineError`. Those ``ordered`` are
+        given out in the order of their submission, key by key, whatever order devices answer in.
         """
-        return self.submit(key, message, digest=digest).result()
+        return self.submit(
+            key, message, digest=digest, deadline=deadline, timeout_s=timeout_s, ordered=ordered
+        ).result()
 
     @overload
     def sign_many(
@@ -119,19 +163,22 @@ class Signer(ABC):
         One wrong request does not hold up the others: with ``return_exceptions`` its exception
         stands in its place, else the first is raised after all have ended.
         """
-        pending: deque[Future[Signature]] = deque()
-        results: list[Signature | IntaglioError] = []
-        for request in requests:
-            if len(pending) >= MAX_PENDING:
-                results.append(_outcome(pending.popleft()))
-            pending.append(self._submit_item(request))
-        results += [_outcome(future) for future in pending]
+        pending: deque[Batch[Signature]] = deque()
+        results: list[Any] = []
+        for chunk in chunks(requests):
+            if len(pending) >= MAX_PENDING // CHUNK:
+                results += pending.popleft().wait()
+            batch: Batch[Signature] = Batch(len(chunk))
+            pending.append(batch)
+            self.start_many(list(zip(chunk, batch.slots(), strict=True)))
+        for batch in pending:
+            results += batch.wait()
         if return_exceptions:
             return results
         for result in results:
-            if isinstance(result, IntaglioError):
+            if isinstance(result, BaseException):
                 raise result
-        return [result for result in results if isinstance(result, Signature)]
+        return results
 
     def verify(
         self,
@@ -170,25 +217,24 @@ class Signer(ABC):
     ) -> None:
         self.close()
 
-    def _submit_item(self, request: SignItem) -> Future[Signature]:
-        try:
-            if isinstance(request, SignRequest):
-                return self.submit(request.key, request.message, digest=request.digest)
-            key, message = request
-            return self.submit(key, message)
-        except IntaglioError as error:
-            return failed(error)
-
     def _forget(self, keys: Iterable[Key]) -> None:
         for future in [self.submit_wipe(key) for key in keys]:
             _outcome(future)
 
 
-def unknown_key(key: object) -> InputError:
-    """The error for a ``key`` that this signer does not hold."""
-    if not isinstance(key, Key):
-        return InputError(f"a key must be what load_key returned, not {type(key).__name__}")
-    return InputError(f"{key!r} is not held here (wiped, or of another signer): load it again")
+def chunks(requests: Iterable[SignItem]) -> Iterator[list[SignItem]]:
+    """``requests`` in lists of up to :data:`CHUNK`; shorter if they come slowly."""
+    chunk: list[SignItem] = []
+    began = 0.0
+    for request in requests:
+        if not chunk:
+            began = time.monotonic()
+        chunk.append(request)
+        if len(chunk) >= CHUNK or time.monotonic() - began > CHUNK_S:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
 def done(value: T) -> Future[T]:

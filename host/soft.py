@@ -21,6 +21,7 @@ from coincurve.context import GLOBAL_CONTEXT
 
 from intaglio import check, wire
 from intaglio.curve import Curve
+from intaglio.deadline import check_due, due_at
 from intaglio.errors import ClosedError, FaultError, IntaglioError, InvalidKeyError
 from intaglio.signer import Secret, Signer, SignItem, done, failed, unknown_key
 from intaglio.transport.base import ParsedUrl
@@ -79,8 +80,17 @@ class SoftSigner(Signer):
         return done(key)
 
     def sign(
-        self, key: Key, message: bytes | None = None, *, digest: bytes | None = None
+        self,
+        key: Key,
+        message: bytes | None = None,
+        *,
+        digest: bytes | None = None,
+        deadline: float | None = None,
+        timeout_s: float | None = None,
+        ordered: bool = False,
     ) -> Signature:
+        if deadline is not None or timeout_s is not None:
+            return self._sign_by(due_at(deadline, timeout_s), key, message, digest)
         signer = self._sign_with.get(key)
         if signer is None:
             raise self._refusal(key)
@@ -89,9 +99,16 @@ class SoftSigner(Signer):
         return signature
 
     def submit(
-        self, key: Key, message: bytes | None = None, *, digest: bytes | None = None
+        self,
+        key: Key,
+        message: bytes | None = None,
+        *,
+        digest: bytes | None = None,
+        deadline: float | None = None,
+        timeout_s: float | None = None,
+        ordered: bool = False,
     ) -> Future[Signature]:
-        return done(self.sign(key, message, digest=digest))
+        return done(self.sign(key, message, digest=digest, deadline=deadline, timeout_s=timeout_s))
 
     @overload
     def sign_many(
@@ -167,6 +184,14 @@ class SoftSigner(Signer):
             helper.result()
         return outcomes, sum(errors)
 
+    def _sign_by(
+        self, deadline: float | None, key: Key, message: bytes | None, digest: bytes | None
+    ) -> Signature:
+        check_due("soft", deadline)
+        signature = self.sign(key, message, digest=digest)
+        check_due("soft", deadline)
+        return signature
+
     def _start(self, work: Callable[[], None], count: int) -> list[Future[None]]:
         if count < 1:
             return []
@@ -183,15 +208,20 @@ class SoftSigner(Signer):
         errors = 0
         for item in items:
             if isinstance(item, SignRequest):
-                key, message, digest = item.key, item.message, item.digest
+                key, message, digest, deadline = item.key, item.message, item.digest, item.deadline
             else:
                 key, message = item
-                digest = None
+                digest = deadline = None
             try:
                 signer = sign_with.get(key)
                 if signer is None:
                     raise self._refusal(key)
-                outcomes.append(signer(message, digest))
+                if deadline is not None:
+                    check_due("soft", deadline)
+                signature = signer(message, digest)
+                if deadline is not None:
+                    check_due("soft", deadline)
+                outcomes.append(signature)
             except IntaglioError as error:
                 errors += 1
                 outcomes.append(error)

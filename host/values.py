@@ -106,11 +106,16 @@ def _der_integer(value: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class SignRequest:
-    """One thing to sign: a key, and either ``message`` (0..4096 bytes) or ``digest`` (32 bytes)."""
+    """One thing to sign: a key, and either ``message`` (0..4096 bytes) or ``digest`` (32 bytes).
+
+    ``deadline`` (seconds of :func:`time.monotonic`) and ``ordered`` as in :meth:`Signer.sign`.
+    """
 
     key: Key
     message: bytes | None = None
     digest: bytes | None = None
+    deadline: float | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

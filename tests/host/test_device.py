@@ -90,11 +90,20 @@ def test_close_ends_what_is_open():
     assert errors.ClosedError in kinds
 
 
-def test_futures_cannot_be_cancelled():
-    with intaglio.open("model:") as signer:
-        future = signer.submit(signer.load_key(Curve.ED25519, SECRET), b"m")
-        assert not future.cancel()
-        assert future.result().raw == right(Curve.ED25519, b"m")
+def test_a_future_can_be_cancelled_until_it_is_sent():
+    with intaglio.open("model:?job_slots=1&latency=0.02") as signer:
+        key = signer.load_key(Curve.ED25519, SECRET)
+        futures = [signer.submit(key, b"%d" % n) for n in range(20)]
+        cancelled = [future.cancel() for future in reversed(futures)][::-1]
+        assert sum(cancelled) > 10
+        for n, future in enumerate(futures):
+            if cancelled[n]:
+                assert future.cancelled()
+            else:
+                assert future.result().raw == right(Curve.ED25519, b"%d" % n)
+        assert signer.sign(key, b"m").raw == right(Curve.ED25519, b"m")
+        assert signer.counters().jobs_done == 2 + 20 - sum(cancelled)
+        assert signer.depth == 0
 
 
 class Terminal:
