@@ -52,6 +52,17 @@ class Compiled(NamedTuple):
     root: str | None
     domain_members: frozenset[str] | None
 
+    def digest(self, domain: Mapping[str, Any], message: Any) -> bytes:
+        """What :func:`digest` returns."""
+        if type(domain) is not dict and not isinstance(domain, Mapping):
+            raise InputError(f"typed data: domain is {show(domain)}; give an object with a name")
+        if self.domain_members is not None and self.domain_members != domain.keys():
+            raise InputError(
+                f"typed data: the domain gives {', '.join(domain)} but its type in 'types' names "
+                f"{', '.join(sorted(self.domain_members))}; make them agree"
+            )
+        return implementation()(b"\x19\x01" + domain_separator(domain) + self.hash(message))
+
 
 def digest(domain: Mapping[str, Any], types: Types, primary_type: str, message: Any) -> bytes:
     """The 32 bytes to sign for ``message``, a value of the struct type ``primary_type``.
@@ -59,27 +70,22 @@ def digest(domain: Mapping[str, Any], types: Types, primary_type: str, message: 
     ``types`` may but need not describe ``EIP712Domain``, which follows from ``domain``. Raises
     :class:`InputError` for a type that is not defined and a value that does not fit its type.
     """
-    struct = compiled(types, primary_type)
-    if type(domain) is not dict and not isinstance(domain, Mapping):
-        raise InputError(f"typed data: domain is {show(domain)}; give an object with a name")
-    if struct.domain_members is not None and struct.domain_members != domain.keys():
-        raise InputError(
-            f"typed data: the domain gives {', '.join(domain)} but its type in 'types' names "
-            f"{', '.join(sorted(struct.domain_members))}; make them agree"
-        )
-    return implementation()(b"\x19\x01" + domain_separator(domain) + struct.hash(message))
+    return compiled(types, primary_type).digest(domain, message)
 
 
-def compiled(types: Types, primary_type: str) -> Compiled:
-    """``types`` made ready for values of ``primary_type``; kept for the next call."""
+def compiled(types: Types, primary_type: str | None = None) -> Compiled:
+    """``types`` made ready for values of ``primary_type``, ``None`` for their root; kept."""
+    return _compiled(_freeze(types), primary_type)
+
+
+def _freeze(types: Types) -> _Frozen:
     try:
-        frozen = tuple(
+        return tuple(
             [
                 (name, tuple([(member["name"], member["type"]) for member in members]))
                 for name, members in types.items()
             ]
         )
-        return _compiled(frozen, primary_type)
     except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"typed data: types are {show(types)}; give lists of objects with 'name' and 'type'"
@@ -111,17 +117,25 @@ def _separator(names: tuple[str, ...], *values: Any) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _compiled(frozen: _Frozen, primary_type: str) -> Compiled:
+def _compiled(frozen: _Frozen, primary_type: str | None) -> Compiled:
     known = dict(frozen)
     domain = known.pop(DOMAIN, None)
-    used = {(name, _core(kind)) for name, members in known.items() for _, kind in members}
-    inner = {core for name, core in used if core != name}
-    roots = [name for name in known if name not in inner]
+    root = _root(known)
+    name = primary_type or root
+    if name is None:
+        raise InputError("typed data: no type or several might be the primary one; name it")
     return Compiled(
-        _struct(known, primary_type, {}),
-        roots[0] if len(roots) == 1 else None,
-        None if domain is None else frozenset(name for name, _ in domain),
+        _struct(known, name, {}),
+        root,
+        None if domain is None else frozenset(member for member, _ in domain),
     )
+
+
+def _root(known: _Members) -> str | None:
+    used = {(name, _core(kind)) for name, members in known.items() for _, kind in members}
+    inner = {core for name, core in used if core != name} | {DOMAIN}
+    roots = [name for name in known if name not in inner]
+    return roots[0] if len(roots) == 1 else None
 
 
 def _core(kind: str) -> str:

@@ -13,7 +13,7 @@ those that cost little: an action is signed as given, so build it with the venue
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from intaglio.orders.eip712 import address
 from intaglio.orders.ethereum import rlp
 from intaglio.orders.extras import keccak256, load
 from intaglio.orders.fields import show
-from intaglio.orders.keccak import implementation
+from intaglio.orders.keccak import Keccak, implementation
 from intaglio.signer import Signer
 from intaglio.values import Key, Signature
 
@@ -35,45 +35,52 @@ _MOST = 1 << 256
 
 
 @cache
-def _l1_templates() -> tuple[bytes, bytes, bytes]:
-    """``19 01 || domain``, then ``Agent``'s type hash and source for testnet and for mainnet."""
+def _l1_parts() -> tuple[Keccak, Callable[[Any], bytes], bytes, bytes, bytes]:
+    """keccak, MessagePack, ``19 01 || domain``, and ``Agent``'s first two words by network."""
     domain, agent = hyperliquid.constants()
-    return b"\x19\x01" + domain, agent + keccak256(b"b"), agent + keccak256(b"a")
+    mainnet, testnet = agent + keccak256(b"a"), agent + keccak256(b"b")
+    return implementation(), load("msgpack").packb, b"\x19\x01" + domain, mainnet, testnet
+
+
+def l1_digest(
+    action: Any,
+    nonce: int,
+    vault_address: str | None = None,
+    expires_after: int | None = None,
+    is_mainnet: bool = True,
+) -> bytes:
+    """The 32 bytes to sign for an L1 action. Times are in milliseconds."""
+    keccak, pack, prefix, mainnet, testnet = _l1_parts()
+    data = pack(action) + nonce.to_bytes(8, "big")
+    if vault_address is None:
+        data += b"\x00"
+    else:
+        data += b"\x01" + bytes.fromhex(vault_address.removeprefix("0x"))
+    if expires_after is not None:
+        data += b"\x00" + expires_after.to_bytes(8, "big")
+    return keccak(prefix + keccak((mainnet if is_mainnet else testnet) + keccak(data)))
+
+
+def l1_signature(signature: Signature) -> dict[str, Any]:
+    """A signature as Hyperliquid takes it; ``r`` and ``s`` lose leading zeros as in the SDK."""
+    raw = signature.raw
+    return {
+        "r": hex(int.from_bytes(raw[:32], "big")),
+        "s": hex(int.from_bytes(raw[32:], "big")),
+        "v": 27 + signature.recid_bit,
+    }
 
 
 class HyperliquidSigner:
     """Signs Hyperliquid's L1 actions with one secp256k1 key of a signer."""
 
-    __slots__ = ("_keccak", "_key", "_mainnet", "_pack", "_prefix", "_signer", "_testnet")
+    __slots__ = ("_key", "_signer")
 
     def __init__(self, signer: Signer, key: Key) -> None:
         if key.curve is not Curve.SECP256K1:
             raise InputError(f"Hyperliquid takes secp256k1 signatures, not {key.curve.value}")
         self._signer = signer
         self._key = key
-        self._keccak = implementation()
-        self._pack = load("msgpack").packb
-        self._prefix, self._testnet, self._mainnet = _l1_templates()
-
-    def digest(
-        self,
-        action: Any,
-        nonce: int,
-        vault_address: str | None = None,
-        expires_after: int | None = None,
-        is_mainnet: bool = True,
-    ) -> bytes:
-        """What is signed: 32 bytes. Times are in milliseconds."""
-        data = self._pack(action) + nonce.to_bytes(8, "big")
-        if vault_address is None:
-            data += b"\x00"
-        else:
-            data += b"\x01" + bytes.fromhex(vault_address.removeprefix("0x"))
-        if expires_after is not None:
-            data += b"\x00" + expires_after.to_bytes(8, "big")
-        keccak = self._keccak
-        agent = (self._mainnet if is_mainnet else self._testnet) + keccak(data)
-        return keccak(self._prefix + keccak(agent))
 
     def sign_l1_action(
         self,
@@ -84,7 +91,7 @@ class HyperliquidSigner:
         is_mainnet: bool = True,
     ) -> dict[str, Any]:
         """What the SDK's function of that name returns: ``r`` and ``s`` in hexadecimal, ``v``."""
-        digest = self.digest(action, nonce, vault_address, expires_after, is_mainnet)
+        digest = l1_digest(action, nonce, vault_address, expires_after, is_mainnet)
         return l1_signature(self._signer.sign(self._key, digest=digest))
 
     async def sign_l1_action_async(
@@ -96,19 +103,9 @@ class HyperliquidSigner:
         is_mainnet: bool = True,
     ) -> dict[str, Any]:
         """:meth:`sign_l1_action` that lets other tasks run while a device signs."""
-        digest = self.digest(action, nonce, vault_address, expires_after, is_mainnet)
+        digest = l1_digest(action, nonce, vault_address, expires_after, is_mainnet)
         future = self._signer.submit(self._key, digest=digest)
         return l1_signature(await asyncio.wrap_future(future))
-
-
-def l1_signature(signature: Signature) -> dict[str, Any]:
-    """A signature as Hyperliquid takes it; ``r`` and ``s`` lose leading zeros as in the SDK."""
-    raw = signature.raw
-    return {
-        "r": hex(int.from_bytes(raw[:32], "big")),
-        "s": hex(int.from_bytes(raw[32:], "big")),
-        "v": 27 + signature.recid_bit,
-    }
 
 
 class Eip1559:

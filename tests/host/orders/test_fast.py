@@ -14,7 +14,7 @@ import intaglio
 from intaglio import Curve, Signature
 from intaglio.errors import InputError
 from intaglio.orders import encode, keccak, samples
-from intaglio.orders.fast import Eip1559, HyperliquidSigner, l1_signature
+from intaglio.orders.fast import Eip1559, HyperliquidSigner, l1_digest, l1_signature
 from intaglio.orders.hyperliquid import parse
 
 SECRET = bytes(range(1, 33))
@@ -47,7 +47,7 @@ async def test_hyperliquid_equals_the_sdk(trader, order):
     vault, nonce, expiry, mainnet = rest
     assert trader.sign_l1_action(item.action, nonce, vault, expiry, mainnet) == expected
     assert await trader.sign_l1_action_async(item.action, nonce, vault, expiry, mainnet) == expected
-    assert trader.digest(item.action, nonce, vault, expiry, mainnet) == encode(order).digest
+    assert l1_digest(item.action, nonce, vault, expiry, mainnet) == encode(order).digest
 
 
 def test_hyperliquid_strips_leading_zeros_as_the_sdk_does():
