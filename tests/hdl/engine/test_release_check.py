@@ -157,7 +157,8 @@ def test_another_entry_of_the_table_is_not_caught(
     _, index = comb.select(good.digits, 7)
     table = list(IMAGE.tables[curve])
     table[7 * comb.entries + index] = table[7 * comb.entries + (index + 1) % comb.entries]
-    monkeypatch.setattr(Image, "tables", property(lambda _: {**tables, curve: table}))
+    changed = {**IMAGE.tables, curve: table}
+    monkeypatch.setattr(Image, "tables", property(lambda _: changed))
     context = job.run()
     assert not context.fault
     assert released(job, good, context)

@@ -1,0 +1,137 @@
+"""The engine's generated tables: instruction set, operation counts, cycles.
+
+``python -m intaglio.sim.enginedoc hdl/README.md`` renders anew what stands between each pair of
+fences ``<!-- NAME: begin (make docs) -->`` and ``<!-- NAME: end -->`` of the file; ``--check`` only
+says whether that would change it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import enum
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from intaglio.hdl.engine import isa
+from intaglio.hdl.engine.isa import FIELDS, INSTRUCTION_BITS, Instruction, Out
+from intaglio.hdl.engine.programs import Image, Program
+from intaglio.sim.model import cycles
+from intaglio.wire import ReleaseCheck
+
+WINDOWS = (4, 5, 6)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _member_docs(kind: type[enum.IntEnum]) -> dict[str, str]:
+    """The string after each member in the source of ``kind``, on one line."""
+    tree = ast.parse(inspect.getsource(isa))
+    body = next(
+        node.body
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == kind.__name__
+    )
+    docs = {}
+    for statement, following in pairwise(body):
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.targets[0], ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+        ):
+            text = " ".join(str(following.value.value).split()).replace("``", "`")
+            docs[statement.targets[0].id] = text.replace("|", "\\|")
+    return docs
+
+
+def instruction_set() -> str:
+    """Fields of the instruction word, then the codes of each field that has names for them."""
+    rows, low = [], 0
+    for field in FIELDS:
+        bits = f"{low}" if field.bits == 1 else f"{low + field.bits - 1}..{low}"
+        codes = f"`{field.kind.__name__}`" if field.kind else ""
+        rows.append((bits, f"`{field.name}`", codes, field.doc))
+        low += field.bits
+    parts = [
+        f"{INSTRUCTION_BITS} bits.",
+        _table(["bits", "field", "codes", "meaning"], rows),
+    ]
+    rows = []
+    for kind in dict.fromkeys(field.kind for field in FIELDS if field.kind):
+        docs = _member_docs(kind)
+        for member in kind:
+            rows.append((f"`{kind.__name__}`", int(member), member.name, docs.get(member.name, "")))
+    parts.append(_table(["codes", "code", "name", "meaning"], rows))
+    return "\n\n".join(parts)
+
+
+def _count(image: Image, program: Program, wanted: Callable[[Instruction], bool]) -> int:
+    return sum(map(wanted, image.programs[program]))
+
+
+def operation_counts() -> str:
+    """Instructions of each program by kind, at window 4, and their number at the others."""
+    images = {window: Image(window) for window in WINDOWS}
+    bare = Image(4, release_check=ReleaseCheck.NONE)
+    image, rows = images[4], []
+    for program in Program:
+        fold = _count(image, program, lambda i: i.out == Out.FOLD)
+        total = len(image.programs[program])
+        rows.append(
+            (
+                f"`{program.name}`",
+                fold,
+                total - fold,
+                _count(image, program, lambda i: i.out == Out.HIGH),
+                total - len(bare.programs[program]),
+                *(len(images[window].programs[program]) for window in WINDOWS),
+            )
+        )
+    header = ["program", "mod p", "raw", "of these: reductions mod n", "of these: release check"]
+    return _table([*header, *(f"all, w = {window}" for window in WINDOWS)], rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "instruction set": instruction_set,
+    "operation counts": operation_counts,
+    "cycles": cycles.markdown,
+}
+
+
+def refreshed(text: str, tables: dict[str, Callable[[], str]] = TABLES) -> str:
+    """``text`` with every fenced part rendered anew.
+
+    Raises ``ValueError`` if one of ``tables`` does not have its fences once each.
+    """
+    for name, render in tables.items():
+        begin, end = f"<!-- {name}: begin (make docs) -->", f"<!-- {name}: end -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"expected the fences {begin!r} and {end!r} once each")
+        head, rest = text.split(begin)
+        text = f"{head}{begin}\n{render()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status (1: ``--check`` found the file stale)."""
+    parser = argparse.ArgumentParser(description="Refresh the engine's tables in a Markdown file.")
+    parser.add_argument("file", type=Path, help="Markdown file with the fences")
+    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if stale")
+    options = parser.parse_args(arguments)
+    old = options.file.read_text()
+    new = refreshed(old)
+    if options.check:
+        return int(old != new)
+    options.file.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
