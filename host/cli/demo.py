@@ -31,10 +31,11 @@ from intaglio.cli.common import (
     say,
     stdout,
 )
-from intaglio.cli.pipeline import Item, Pipeline, failed
+from intaglio.cli.pipeline import Item, Outcome, Pipeline, failed
 from intaglio.cli.secret import read_secret
 from intaglio.curve import Curve
 from intaglio.errors import InputError, IntaglioError
+from intaglio.signer import Signer
 from intaglio.values import Key, Signature
 
 _KEY_LABEL = "intaglio demo key, worth nothing: "
@@ -82,6 +83,7 @@ def demo(
     secrets.update(_own_keys(key or []))
     started = time.perf_counter()
     rows: list[_Row] = []
+    signed: dict[Curve, Outcome] = {}
     bad = 0
     with intaglio.open(device, timeout_s=timeout, verify=False) as signer:
         opened = time.perf_counter()
@@ -93,17 +95,35 @@ def demo(
                     say(f"{outcome.item.where}: {outcome.error}")
                 else:
                     rows.append(_row(outcome.item, outcome.key, outcome.signature))
+                    signed.setdefault(outcome.item.curve, outcome)
+        finished = time.perf_counter()
         identity = signer.identity
-    finished = time.perf_counter()
+        alone = {} if as_json or not identity.key_slots else _sign_alone(signer, signed)
     if as_json:
         print_json(rows)
     else:
         own = sorted({k.partition(":")[0] for k in key or []})
         _show(rows, bad, f"{device} ({identity.profile})", own)
         simulated = identity.key_slots > 0 and identity.clock_hz == 0
-        _show_cost(rows, opened - started, finished - opened, simulated)
+        _show_cost(rows, alone, opened - started, finished - opened, simulated)
     good = bad == 0 and all(row["equal"] for row in rows)
     raise typer.Exit(OK if good else FAILED)
+
+
+def _sign_alone(signer: Signer, signed: dict[Curve, Outcome]) -> dict[str, int]:
+    """Device cycles of one order of each curve with nothing else in the device, by its label."""
+    cycles = {}
+    for outcome in signed.values():
+        message, digest = outcome.item.payload
+        if outcome.key is None:
+            continue
+        try:
+            again = signer.sign(outcome.key, message, digest=digest)
+        except IntaglioError as error:
+            say(f"{outcome.item.where}, signed once more: {error}")
+        else:
+            cycles[outcome.item.label] = again.cycles
+    return cycles
 
 
 def _own_keys(options: list[str]) -> dict[Curve, bytes]:
@@ -187,15 +207,20 @@ def _show(rows: list[_Row], bad: int, device: str, own: list[str]) -> None:
         )
 
 
-def _show_cost(rows: list[_Row], opening_s: float, signing_s: float, simulated: bool) -> None:
+def _show_cost(
+    rows: list[_Row], alone: dict[str, int], opening_s: float, signing_s: float, simulated: bool
+) -> None:
     console = stdout()
-    if total := sum(row["cycles"] for row in rows):
-        console.print(f"Device cycles of all orders together: {total:,}.")
     for curve in Curve:
         cycles = [row["cycles"] for row in rows if row["curve"] == curve.value]
         if any(cycles):
             least, most = f"{min(cycles):,}", f"{max(cycles):,}"
             span = least if least == most else f"{least} to {most}"
             console.print(f"Device cycles for one {curve.value} order: {span}.")
+    if alone:
+        console.print("They count from a request's last byte to its answer, waiting included.")
+        console.print("Signed once more with nothing else in the device:")
+        for label, cycles in alone.items():
+            console.print(escape(f"  {cycles:,} cycles: {label}"))
     took = f"Took {opening_s:.3f} s to open the device, {signing_s:.3f} s to sign and check."
     console.print(took + (" Simulated: seconds say nothing of a board." if simulated else ""))

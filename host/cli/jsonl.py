@@ -51,7 +51,7 @@ def read(file: BinaryIO) -> Iterator[Line]:
 
 def _parse(number: int, raw: bytes) -> Line:
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.decode("utf-8-sig").rstrip())
     except json.JSONDecodeError as error:
         return Line(number, None, f"not JSON ({error.msg} at column {error.colno}); mend the line")
     except UnicodeDecodeError:

@@ -93,4 +93,4 @@ def test_a_wrong_signature_is_seen(run, monkeypatch: pytest.MonkeyPatch) -> None
     assert not any(row["equal"] for row in result.json)
     table = run("demo", "-d", "soft:")
     assert f"{SAMPLES} different" in table.out
-    assert f"{1234 * SAMPLES:,}" in table.out
+    assert "for one ed25519 order: 1,234." in table.out

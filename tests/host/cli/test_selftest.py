@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -33,13 +34,18 @@ class Broken(SoftSigner):
         return replace(super().identity, key_slots=slots)
 
     def sign(
-        self, key: Key, message: bytes | None = None, *, digest: bytes | None = None
+        self,
+        key: Key,
+        message: bytes | None = None,
+        *,
+        digest: bytes | None = None,
+        **options: Any,
     ) -> Signature:
         if self.fault == "long" and message is not None and len(message) > 4096:
             message = message[:4096]
         if self.fault == "mixed keys" and len(self._sign_with) > 4:
             key = next(k for k in self._sign_with if k.curve is key.curve)
-        signature = super().sign(key, message, digest=digest)
+        signature = super().sign(key, message, digest=digest, **options)
         self.turn += 1
         if self.fault == "cycles":
             return replace(signature, cycles=1000 + self.turn)

@@ -52,8 +52,8 @@ class Forgetful(GoldenCore):
 class Careless(GoldenCore):
     """Signs whatever generation is named."""
 
-    def _admit_slot(self, request: dict[str, int], body: bytes) -> Status:
-        status = super()._admit_slot(request, body)
+    def _admit_slot(self, request: dict[str, int]) -> Status:
+        status = super()._admit_slot(request)
         return Status.OK if status is Status.STALE_KEY else status
 
 
