@@ -1,0 +1,1 @@
+"""Measurement: what a call costs here and with the libraries and SDKs it stands beside."""
