@@ -16,7 +16,7 @@ BOARDS ?= ulx3s-85f ecpix5-85f
 ARGS ?=
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
 tools:
 	@missing=""; \
@@ -45,6 +45,10 @@ demo: setup ## Sign sample orders on the simulated board; ARGS="--device soft:" 
 
 test: lint ## Lint, types and every test not marked slow
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n $(WORKERS) -m 'not slow' $(ARGS)
+
+test-chaos: setup ## 100,000 requests for each kind of fault, on models; 300 on virtual boards
+	@INTAGLIO_CHAOS_REQUESTS=$(or $(REQUESTS),100000) PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(BIN)/pytest -n $(WORKERS) --timeout 7200 tests/host/chaos $(ARGS)
 
 # Amaranth and cocotb carry no types, so mypy checks what a host installs and not hdl/ and sim/.
 lint: setup ## ruff, and mypy on the package as it is installed

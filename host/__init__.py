@@ -30,6 +30,7 @@ from intaglio.errors import (
     RequestTimeout,
     VerifyError,
 )
+from intaglio.pool import Pool, open_pool
 from intaglio.signer import Signer
 from intaglio.soft import open_soft
 from intaglio.transport.base import ParsedUrl, open_transport
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidKeyError",
     "Key",
     "LinkError",
+    "Pool",
     "ProtocolError",
     "RequestTimeout",
     "SignRequest",
@@ -56,16 +58,23 @@ __all__ = [
     "Signer",
     "VerifyError",
     "open",
+    "open_pool",
 ]
 
 
-def open(url: str = "soft:", *, timeout_s: float | None = None, verify: bool = True) -> Signer:
+def open(
+    url: str = "soft:", *, timeout_s: float | None = None, verify: bool | str = True
+) -> Signer:
     """Signer for the device at ``url``: ``soft:``, ``sim:``, ``model:``, ``uart:/dev/ttyUSB0``.
+
+    ``pool:pool.toml`` is a pool of devices (:func:`open_pool`); what is said below of ``timeout_s``
+    and ``verify`` stands in that file, then.
 
     ``timeout_s``: seconds without a sign of life after which a request ends in
     :class:`RequestTimeout`; requests are sent again after each quarter of it. ``None`` takes what
     suits the kind of device. With ``verify`` every public key and signature from a device is
-    checked by libsodium or libsecp256k1 on this host before it is returned (:class:`VerifyError`).
+    checked by libsodium or libsecp256k1 on this host before it is returned (:class:`VerifyError`);
+    ``"sample:100"`` checks one in a hundred signatures, by chance.
 
     Raises :class:`InputError` for a URL that makes no sense, :class:`LinkError` if there is no such
     device or it does not answer, :class:`ProtocolError` if it speaks another protocol version.
@@ -75,6 +84,9 @@ def open(url: str = "soft:", *, timeout_s: float | None = None, verify: bool = T
         raise InputError(f"timeout_s must be above 0 seconds, not {timeout_s}")
     if parsed.scheme == "soft":
         return open_soft(parsed)
+    if parsed.scheme == "pool":
+        parsed.allow()
+        return open_pool(parsed.path)
     return DeviceSigner(open_transport(parsed), timeout_s=timeout_s, verify=verify)
 
 

@@ -32,7 +32,7 @@ MAX_WAITING = 4096
 
 
 async def open(
-    url: str = "soft:", *, timeout_s: float | None = None, verify: bool = True
+    url: str = "soft:", *, timeout_s: float | None = None, verify: bool | str = True
 ) -> AsyncSigner:
     """What :func:`intaglio.open` opens, for asyncio."""
     signer = await asyncio.to_thread(intaglio.open, url, timeout_s=timeout_s, verify=verify)

@@ -72,12 +72,18 @@ class Deadlines:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def expire(self, now: float) -> int:
-        """End what was due at ``now``; how many that were."""
-        ended = 0
+    def take_due(self, now: float) -> list[tuple[float, Promise[Any]]]:
+        """What was due at ``now`` and has not ended, with its deadline; forgotten here."""
+        due = []
         while self._heap and self._heap[0][0] <= now:
             deadline, _, promise = heapq.heappop(self._heap)
             if not promise.done():
-                fail(promise, late(self._name, deadline, now))
-                ended += 1
-        return ended
+                due.append((deadline, promise))
+        return due
+
+    def expire(self, now: float) -> int:
+        """End what was due at ``now``; how many that were."""
+        due = self.take_due(now)
+        for deadline, promise in due:
+            fail(promise, late(self._name, deadline, now))
+        return len(due)

@@ -42,7 +42,8 @@ class DeviceSigner(QueuedSigner):
     """Signs on the device behind ``transport``, which it owns from now on.
 
     ``timeout_s`` and ``verify`` as in :func:`intaglio.open`; ``batch_bytes`` and ``delay_us`` as
-    in :class:`Batcher`; ``max_queued`` as in :class:`QueuedSigner`. Raises what opening it raises.
+    in :class:`Batcher`; ``max_queued`` as in :class:`QueuedSigner`; ``stats`` are counted on.
+    Raises what opening it raises.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class DeviceSigner(QueuedSigner):
         batch_bytes: int = BATCH_BYTES,
         delay_us: float = DELAY_US,
         max_queued: int = MAX_QUEUED,
+        stats: DeviceStats | None = None,
     ) -> None:
         super().__init__(transport.name, max_queued)
         self._transport = transport
@@ -65,6 +67,7 @@ class DeviceSigner(QueuedSigner):
             verify=VerifyPolicy.parse(verify),
             rng=rng,
             clock=time.monotonic,
+            stats=stats,
         )
         self._batcher = Batcher(batch_bytes, delay_us)
         self._commands: deque[Callable[[float], None]] = deque()

@@ -60,11 +60,12 @@ class Dispatcher:
         verify: bool | VerifyPolicy = True,
         rng: random.Random | None = None,
         clock: Callable[[], float] | None = None,
+        stats: DeviceStats | None = None,
     ) -> None:
         self._name = name
         self._timeout_s = retry_s * SILENT_TRIES
         self._verify = VerifyPolicy.parse(verify)
-        self.stats = DeviceStats(name)
+        self.stats = stats or DeviceStats(name)
         self._gate = Gate(name, self._verify, self.stats, clock)
         self._deadlines = Deadlines(name)
         self._session = Session(name, retry_s, rng)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from intaglio.curve import Curve
-from intaglio.errors import IntaglioError, LinkError, VerifyError
+from intaglio.errors import LinkError, VerifyError
 
 Stage = Literal["queue", "link", "engine", "verify", "total"]
 STAGES: tuple[Stage, ...] = ("queue", "link", "engine", "verify", "total")
@@ -87,7 +87,7 @@ class DeviceStats:
         if engine_s is not None:
             stages["engine"].observe(engine_s)
 
-    def failed(self, error: IntaglioError | None) -> None:
+    def failed(self, error: BaseException | None) -> None:
         """Count a request that ended in ``error``."""
         self.errors[type(error).__name__] += 1
         self.verify_failures += isinstance(error, VerifyError)

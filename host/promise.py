@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -210,6 +210,23 @@ def fail(promise: Promise[Any] | None, error: BaseException | None) -> None:
             promise.set_exception(type(error)(*error.args))
         except InvalidStateError:
             return
+
+
+def when_all(futures: Sequence[Future[Any]], value: Any) -> Future[Any]:
+    """A future that ends in ``value`` once all ``futures`` have ended, however they did."""
+    result: Future[Any] = Future()
+    left = deque(futures)
+    if not left:
+        result.set_result(value)
+
+    def ended(_: Future[Any]) -> None:
+        left.popleft()
+        if not left:
+            succeed(result, value)
+
+    for future in futures:
+        future.add_done_callback(ended)
+    return result
 
 
 def running() -> Future[Any]:
