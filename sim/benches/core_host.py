@@ -130,7 +130,8 @@ class Host:
                 self._came.clear()
                 await self._came.wait()
 
-        await bfm.within(CLOCKS_PER_JOB * (count + SMALL.job_slots), enough(), f"{count} replies")
+        clocks = CLOCKS_PER_JOB * min(count + 1, 3 * SMALL.job_slots)
+        await bfm.within(clocks, enough(), f"{count} replies")
         taken, self.replies[:] = self.replies[:count], self.replies[count:]
         return taken
 

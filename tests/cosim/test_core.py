@@ -64,3 +64,7 @@ def test_time_under_load_and_wiping(core: runner.Build) -> None:
 
 def test_wiping_of_keys(core: runner.Build) -> None:
     run(core, "core_time", "keys_are_wiped")
+
+
+def test_keys_cannot_be_read(core: runner.Build) -> None:
+    run(core, "core_secrets", "no_opcode_reads_a_key")
