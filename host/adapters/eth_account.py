@@ -138,9 +138,7 @@ class DeviceAccount(LocalAccount):
         try:
             if "from" in transaction and transaction["from"] == self._address:
                 transaction = {name: value for name, value in transaction.items() if name != "from"}
-            if blobs is not None or "type" not in transaction:
-                return None
-            return Eip1559.parse(transaction)
+            return Eip1559.parse(transaction) if blobs is None else None
         except (InputError, TypeError, AttributeError):
             return None
 
