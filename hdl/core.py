@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from intaglio import wire
-from intaglio.params import SECP256K1, Weierstrass
+from intaglio.params import ED25519, SECP256K1, Weierstrass
 
 from . import layouts
 from .digest import rtl_digest
@@ -21,7 +21,11 @@ from .layouts import CurveId, Status
 from .pool import MessagePool
 from .profiles import Profile
 from .reply import Replier
-from .stations import Collect, Feed, Finish, key_write_layout
+from .stations.collect import Collect
+from .stations.feed import Feed
+from .stations.finish import Finish
+from .stations.invert import Invert
+from .stations.words import key_write_layout
 from .stream import Packet
 
 
@@ -79,6 +83,11 @@ class SigningCore(wiring.Component):
         m.submodules.feed = feed = Feed(**sizes)
         m.submodules.collect = collect = Collect(**sizes)
         m.submodules.finish = finish = Finish(**sizes)
+        m.submodules.invert = invert = Invert(
+            jobs=profile.job_slots,
+            moduli=(ED25519.p, self.curve.p, self.curve.order),
+            units=profile.inverters,
+        )
         m.submodules.replier = replier = Replier(keys=profile.key_slots, jobs=profile.job_slots)
         m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=2)
         m.submodules.sha512 = sha512 = Sha512Lane(job_width, page_width)
@@ -107,10 +116,16 @@ class SigningCore(wiring.Component):
         connect(m, nonce.result, collect.nonce)
         connect(m, collect.hashed, jobs.hashed)
         connect(m, jobs.engine, barrel.start)
+        connect(m, jobs.invert, invert.jobs_in)
+        connect(m, invert.inverted, jobs.inverted)
         connect(m, jobs.finish, finish.finish)
         connect(m, finish.wipe, barrel.wipe)
         connect(m, replier.replies, flipped(self.replies))
-        m.d.comb += [jobs.executed.eq(barrel.done), barrel.inbox.eq(collect.inbox)]
+        m.d.comb += [
+            jobs.executed.eq(barrel.done),
+            barrel.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
+            invert.inbox_taken.eq(~collect.inbox.enable),
+        ]
         for n, user in enumerate((feed, collect, finish)):
             m.d.comb += [
                 getattr(jobs, f"record_job_{n}").eq(user.record_job),
@@ -132,7 +147,7 @@ class SigningCore(wiring.Component):
 
         self._contexts(m, intake, finish)
         self._keys(m, keys, intake, feed, collect, finish, replier, barrel)
-        self._shared_reads(m, feed, finish, replier, keys, barrel)
+        self._shared_reads(m, feed, invert, finish, replier, keys, barrel)
         self._replies(m, intake, finish, replier)
         m.d.comb += self.busy.eq(
             ~intake.idle
@@ -222,19 +237,27 @@ class SigningCore(wiring.Component):
         self,
         m: Module,
         feed: Feed,
+        invert: Invert,
         finish: Finish,
         replier: Replier,
         keys: KeyStore,
         barrel: Barrel,
     ) -> None:
-        """Ports that the feed shares with the replies, which wait for it."""
-        outbox, public = feed.outbox, feed.public
+        """Ports that stations share: the feed goes first, the replies last."""
+        public = feed.public
         m.d.comb += [
-            barrel.outbox.job.eq(Mux(outbox.want, outbox.job, finish.outbox.job)),
-            barrel.outbox.index.eq(Mux(outbox.want, outbox.index, finish.outbox.index)),
-            feed.outbox_word.eq(barrel.outbox_word),
-            finish.outbox_word.eq(barrel.outbox_word),
-            finish.outbox_taken.eq(~outbox.want),
+            invert.outbox_taken.eq(~feed.outbox.want),
+            finish.outbox_taken.eq(~feed.outbox.want & ~invert.outbox.want),
+        ]
+        for i, user in enumerate((feed, invert, finish)):
+            with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
+                m.d.comb += [
+                    barrel.outbox.job.eq(user.outbox.job),
+                    barrel.outbox.index.eq(user.outbox.index),
+                ]
+        for user in (feed, invert, finish):
+            m.d.comb += user.outbox_word.eq(barrel.outbox_word)
+        m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),
             keys.public.index.eq(Mux(public.want, public.index, replier.public.index)),

@@ -15,15 +15,11 @@ from .jobs import Kind, record_layout
 from .judge import Judge
 from .layouts import CurveId, Op, Status
 from .reply import Body, reply_layout
+from .stations.words import reverse_bytes
 from .stream import CHUNK_BYTES, Chunk, Packet
 
 BODY_BITS = 8 * wire.KEY_BYTES
 _LENGTH = range(wire.MAX_MESSAGE_BYTES + 2)
-
-
-def reverse_bytes(value: Signal) -> Cat:
-    """The bytes of ``value`` in the other order."""
-    return Cat(value[i : i + 8] for i in reversed(range(0, len(value), 8)))
 
 
 class Intake(wiring.Component):

@@ -25,17 +25,27 @@ class Kind(enum.Enum, shape=2):
     SIGN_ECDSA = 3
 
 
-class Station(enum.Enum, shape=2):
+class Station(enum.Enum, shape=3):
     """Who works on a job."""
 
     SHA512 = 0
     NONCE = 1
     """SHA-256 of the message if need be, then RFC 6979."""
     ENGINE = 2
-    FINISH = 3
+    INVERT = 3
+    FINISH = 4
 
 
-Step = tuple[Station, Program | None]
+class Modulus(enum.Enum, shape=2):
+    """What an inverse is taken modulo."""
+
+    ED25519_FIELD = 0
+    ECDSA_FIELD = 1
+    ORDER = 2
+    """Of ECDSA's group: the inverse of the nonce."""
+
+
+Step = tuple[Station, Program | Modulus | None]
 
 _FINISH: Step = (Station.FINISH, None)
 
@@ -43,17 +53,23 @@ ROUTES: dict[Kind, tuple[Step, ...]] = {
     Kind.LOAD_ED25519: (
         (Station.SHA512, None),
         (Station.ENGINE, Program.ED25519_SCALAR_A),
+        (Station.ENGINE, Program.ED25519_COMB),
+        (Station.INVERT, Modulus.ED25519_FIELD),
         (Station.ENGINE, Program.ED25519_POINT),
         _FINISH,
     ),
     Kind.LOAD_ECDSA: (
         (Station.ENGINE, Program.ECDSA_SCALAR_D),
+        (Station.ENGINE, Program.ECDSA_COMB),
+        (Station.INVERT, Modulus.ECDSA_FIELD),
         (Station.ENGINE, Program.ECDSA_POINT),
         _FINISH,
     ),
     Kind.SIGN_ED25519: (
         (Station.SHA512, None),
         (Station.ENGINE, Program.ED25519_SCALAR_R),
+        (Station.ENGINE, Program.ED25519_COMB),
+        (Station.INVERT, Modulus.ED25519_FIELD),
         (Station.ENGINE, Program.ED25519_POINT),
         (Station.SHA512, None),
         (Station.ENGINE, Program.ED25519_FINISH),
@@ -62,6 +78,9 @@ ROUTES: dict[Kind, tuple[Step, ...]] = {
     Kind.SIGN_ECDSA: (
         (Station.NONCE, None),
         (Station.ENGINE, Program.ECDSA_SCALAR_K),
+        (Station.INVERT, Modulus.ORDER),
+        (Station.ENGINE, Program.ECDSA_COMB),
+        (Station.INVERT, Modulus.ECDSA_FIELD),
         (Station.ENGINE, Program.ECDSA_POINT),
         (Station.ENGINE, Program.ECDSA_FINISH),
         _FINISH,
@@ -70,6 +89,11 @@ ROUTES: dict[Kind, tuple[Step, ...]] = {
 """Stations of each kind of job, in order. Public: nothing of a key or message decides a step."""
 
 STEPS = max(len(route) for route in ROUTES.values())
+
+
+def invert_layout(jobs: int) -> data.StructLayout:
+    """A job for the inverter."""
+    return data.StructLayout({"job": range(jobs), "modulus": Modulus})
 
 
 def record_layout(keys: int, pages: int) -> data.StructLayout:
@@ -108,9 +132,12 @@ class Jobs(wiring.Component):
         A job begins.
     hashed : In(stream of {job, fault})
         A hash lane has done its part; ``fault``: the message was not what came in.
+    inverted : In(stream of {job})
+        An inverse is in the job's inbox.
     executed : In({valid, job, flags})
         The engine has ended a program.
     sha512 : Out(stream of {job, second}), nonce : Out(stream of {job})
+    invert : Out(stream of {job, modulus})
     engine : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
         Queues of the stations; each holds every job.
     record_job_<n> : In, record_<n> : Out
@@ -131,9 +158,11 @@ class Jobs(wiring.Component):
         members = {
             "new": In(stream.Signature(data.StructLayout({"job": job, "record": self.record}))),
             "hashed": In(stream.Signature(data.StructLayout({"job": job, "fault": 1}))),
+            "inverted": In(stream.Signature(data.StructLayout({"job": job}))),
             "executed": In(data.StructLayout(executed)),
             "sha512": Out(stream.Signature(data.StructLayout({"job": job, "second": 1}))),
             "nonce": Out(stream.Signature(data.StructLayout({"job": job}))),
+            "invert": Out(stream.Signature(invert_layout(jobs))),
             "engine": Out(stream.Signature(start_layout(jobs, keys))),
             "finish": Out(stream.Signature(data.StructLayout(finish))),
         }
@@ -198,6 +227,12 @@ class Jobs(wiring.Component):
                 job.eq(self.hashed.payload.job),
                 next_state.fault.eq(states[job].fault | self.hashed.payload.fault),
             ]
+        with m.Elif(self.inverted.valid):
+            m.d.comb += [
+                self.inverted.ready.eq(1),
+                event.valid.eq(1),
+                job.eq(self.inverted.payload.job),
+            ]
         with m.Elif(self.new.valid):
             m.d.comb += [
                 self.new.ready.eq(1),
@@ -214,14 +249,16 @@ class Jobs(wiring.Component):
 
     def _move(self, m: Module, event: data.View) -> None:
         """Put the event's job into the queue of the station its route names."""
-        station, program = Signal(Station), Signal(Program)
+        station, program, modulus = Signal(Station), Signal(Program), Signal(Modulus)
         with m.Switch(event.record.kind):
             for kind, route in ROUTES.items():
                 with m.Case(kind), m.Switch(event.step):
                     for step, (where, what) in enumerate(route):
                         with m.Case(step):
                             m.d.comb += station.eq(where)
-                            if what is not None:
+                            if isinstance(what, Modulus):
+                                m.d.comb += modulus.eq(what)
+                            elif what is not None:
                                 m.d.comb += program.eq(what)
         payloads = {
             Station.SHA512: (self.sha512, {"job": event.job, "second": event.step != 0}),
@@ -230,6 +267,7 @@ class Jobs(wiring.Component):
                 self.engine,
                 {"job": event.job, "key": event.record.slot, "program": program},
             ),
+            Station.INVERT: (self.invert, {"job": event.job, "modulus": modulus}),
             Station.FINISH: (
                 self.finish,
                 {"job": event.job, "status": _status(event.state), "recid": event.state.recid},

@@ -13,6 +13,7 @@ class Profile:
 
     ``window`` is the comb's digit width in bits, ``interval`` the multiplier's clocks per product,
     ``issue_slots`` the programs in flight, ``job_slots`` (a power of two) the jobs the core holds,
+    ``inverters`` the units that invert 8 numbers each,
     ``pool_pages`` the message pool in pages of ``wire.PAGE_BYTES``.
     """
 
@@ -21,6 +22,7 @@ class Profile:
     interval: int
     issue_slots: int
     job_slots: int
+    inverters: int
     key_slots: int
     pool_pages: int
     release_check: wire.ReleaseCheck = wire.ReleaseCheck.ALGEBRAIC
@@ -32,6 +34,7 @@ SMALL = Profile(
     interval=16,
     issue_slots=2,
     job_slots=8,
+    inverters=1,
     key_slots=16,
     pool_pages=64,
 )

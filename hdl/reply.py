@@ -26,7 +26,7 @@ class Body(enum.Enum, shape=3):
 
 
 def reply_layout(keys: int) -> data.StructLayout:
-    """A reply to send: ``signature`` with its first byte in bits 7..0, ``slot`` for a key record."""
+    """A reply: ``signature`` with its first byte in bits 7..0, ``slot`` for a key record."""
     return data.StructLayout(
         {
             "op": 8,

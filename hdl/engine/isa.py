@@ -32,11 +32,11 @@ WORD_BITS = 260
 REGISTERS = 16
 """Words of the register file per job context."""
 
-INBOX_WORDS = 2
-"""Words a hash lane or the intake leaves for a program."""
+INBOX_WORDS = 4
+"""Words that the hash lanes (0, 1) and the inverter (2, 3) leave for a program."""
 
 OUTBOX_WORDS = 4
-"""Words a program leaves for the lanes and the reply."""
+"""Words a program leaves for lanes, inverter and reply."""
 
 KEY_WORDS = 4
 """Secret words per key slot."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from cocotb.handle import ArrayObject, HierarchyObject
 
+from intaglio.hdl.field.inverter import CHUNKS
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS
 from intaglio.sim.benches.core_build import TOP
 
@@ -18,7 +19,8 @@ State = dict[str, tuple[int, ...]]
 CONTEXTS = tuple(f"barrel.contexts.registers{i}" for i in range(4)) + tuple(
     f"barrel.contexts.{name}_words" for name in ("digit", "outbox", "inbox", "flag")
 )
-ZERO_MEMORIES = (*CONTEXTS, "barrel.high_words", "feed.digests", "pool.words")
+INVERTER = tuple(f"invert.inverter0.numbers{chunk}" for chunk in range(CHUNKS))
+ZERO_MEMORIES = (*CONTEXTS, *INVERTER, "barrel.high_words", "feed.digests", "pool.words")
 """Hold secrets or messages while jobs run, and nothing when none does."""
 
 KEY_MEMORIES = {"keys.secrets": SECRET_WORDS, "keys.publics": PUBLIC_WORDS}
@@ -41,7 +43,7 @@ BOOKKEEPING = (
     "pool.free.storage",
     "jobs.records",
     "jobs.ended.storage",
-    *(f"jobs.queue_{station}.storage" for station in ("engine", "finish", "nonce", "sha512")),
+    *(f"jobs.queue_{station}.storage" for station in ("engine", "finish", "invert", "nonce", "sha512")),
 )
 """Who, where, how long and with what status: public, and left as it is."""
 

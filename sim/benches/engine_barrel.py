@@ -26,11 +26,27 @@ JOBS, KEYS = 8, 8
 WINDOW = int(os.environ.get("BARREL_WINDOW", "4"))
 SLOTS = int(os.environ.get("BARREL_SLOTS", "2"))
 SEQUENCES = (
-    (Program.ED25519_SCALAR_A, Program.ED25519_POINT),
-    (Program.ED25519_SCALAR_R, Program.ED25519_POINT, Program.ED25519_FINISH),
-    (Program.ECDSA_SCALAR_D, Program.ECDSA_POINT),
-    (Program.ECDSA_SCALAR_K, Program.ECDSA_POINT, Program.ECDSA_FINISH),
+    (Program.ED25519_SCALAR_A, Program.ED25519_COMB, Program.ED25519_POINT),
+    (
+        Program.ED25519_SCALAR_R,
+        Program.ED25519_COMB,
+        Program.ED25519_POINT,
+        Program.ED25519_FINISH,
+    ),
+    (Program.ECDSA_SCALAR_D, Program.ECDSA_COMB, Program.ECDSA_POINT),
+    (
+        Program.ECDSA_SCALAR_K,
+        Program.ECDSA_COMB,
+        Program.ECDSA_POINT,
+        Program.ECDSA_FINISH,
+    ),
 )
+INVERSES = {
+    Program.ED25519_COMB: (ED25519.p, 3, 2),
+    Program.ECDSA_COMB: (SECP256K1.p, 3, 2),
+    Program.ECDSA_SCALAR_K: (SECP256K1.order, 2, 3),
+}
+"""Modulus, outbox word and inbox word of the inversion that follows a program."""
 
 
 class BarrelWithKeys(wiring.Component):
@@ -104,6 +120,7 @@ class Driver:
             await self.start_source.send({"job": job, "key": key, "program": int(program)})
         while job not in self.done:
             await RisingEdge(self.dut.clk)
+        await RisingEdge(self.dut.clk)
 
     def memory(self, name: str) -> Any:
         return getattr(self.dut.barrel.contexts, name)
@@ -146,12 +163,15 @@ async def job(driver: Driver, index: int, key: int, sequences: tuple[Any, ...]) 
         order = ED25519.order if of_ed25519 else SECP256K1.order
         await driver.write_raw_key(key, context)
         for program in sequence:
-            if program not in (Program.ED25519_POINT, Program.ECDSA_POINT, Program.ECDSA_FINISH):
-                context.inbox = [edge_scalar(order), edge_scalar(order)]
+            if "SCALAR" in program.name or program == Program.ED25519_FINISH:
+                context.inbox[:2] = [edge_scalar(order), edge_scalar(order)]
                 await driver.write_inbox(index, context.inbox)
             await driver.run(program, index, key)
             driver.model.run(program, context)
             driver.compare(index, key, context)
+            if program in INVERSES:
+                driver.model.invert(context, *INVERSES[program])
+                await driver.write_inbox(index, context.inbox)
         async with driver.lock:
             await driver.wipe_source.send(index)
         assert driver.is_wiped(index)

@@ -41,6 +41,14 @@ class Case(NamedTuple):
     x: int | None = None
 
 
+POINT = (Program.ECDSA_COMB, Program.ECDSA_POINT)
+INVERSES = {
+    Program.ECDSA_COMB: (CURVE.p, 3, 2),
+    Program.ECDSA_SCALAR_K: (CURVE.order, 2, 3),
+}
+"""Modulus, outbox word and inbox word of the inversion that follows a program."""
+
+
 class EventDriver(Driver):
     """A :class:`Driver` that sleeps until something ends."""
 
@@ -99,6 +107,18 @@ def expected_of(case: Case) -> tuple[int, int] | None:
     return (r, min(s, N - s)) if r and s else None
 
 
+async def run_all(
+    driver: EventDriver, context: Context, job: int, programs: tuple[Program, ...]
+) -> None:
+    """Run programs and the inversions between them, on the barrel and the model."""
+    for program in programs:
+        await driver.run(program, job, job)
+        driver.model.run(program, context)
+        if program in INVERSES:
+            driver.model.invert(context, *INVERSES[program])
+            await driver.write_inbox(job, context.inbox)
+
+
 async def sign(driver: EventDriver, case: Case, job: int) -> Context:
     """Load the key of ``case`` and sign on context ``job`` with key slot ``job``."""
     key = [0, 0, 0, case.d]
@@ -106,18 +126,14 @@ async def sign(driver: EventDriver, case: Case, job: int) -> Context:
         driver.dut.keys[job * KEY_WORDS + index].value = word
     await RisingEdge(driver.dut.clk)
     context = Context(key=key)
-    for program in (Program.ECDSA_SCALAR_D, Program.ECDSA_POINT):
-        await driver.run(program, job, job)
-        driver.model.run(program, context)
+    await run_all(driver, context, job, (Program.ECDSA_SCALAR_D, *POINT))
     driver.compare(job, job, context)
     assert tuple(context.outbox[:2]) == ecdsa.multiply(CURVE, case.d, CURVE.base)
     await driver.wipe(job)
 
-    context = Context(key=context.key, inbox=[case.z, case.k])
+    context = Context(key=context.key, inbox=[case.z, case.k, 0, 0])
     await driver.write_inbox(job, context.inbox)
-    for program in (Program.ECDSA_SCALAR_K, Program.ECDSA_POINT):
-        await driver.run(program, job, job)
-        driver.model.run(program, context)
+    await run_all(driver, context, job, (Program.ECDSA_SCALAR_K, *POINT))
     driver.compare(job, job, context)
     if case.x is not None:
         await driver.force_x(job, context, case.x)

@@ -1,7 +1,7 @@
 """Cycle-level model of the engine: slots, contexts, ports and units, without any words.
 
 Answers before RTL is written: how many clocks a signature takes, how busy the multiplier and the
-hash lanes are, how many contexts, lanes and service slots a size needs. :mod:`.barrel` is exact to
+hash lanes are, how many contexts, lanes and inverters a size needs. :mod:`.barrel` is exact to
 the clock; lengths of programs come from the programs themselves, clocks of the lanes from
 :mod:`intaglio.hdl.hash`. Moving a job from one unit to the next is an allowance,
 :attr:`Size.handover`.
@@ -15,39 +15,23 @@ import argparse
 import heapq
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from math import inf
 
-from intaglio.hdl.engine.assembler import ONE, Assembler, ConstantPool
 from intaglio.hdl.engine.isa import Curve
-from intaglio.hdl.engine.programs import Image, Program, ecdsa, ed25519
-from intaglio.hdl.engine.programs.scalars import Order
+from intaglio.hdl.engine.programs import Image, Program
+from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
+from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.hash import rfc6979
 from intaglio.hdl.hash.sha2 import block_clocks
 from intaglio.params import SECP256K1
 
 from .barrel import Barrel, Event
 
-ORDER_PRODUCT = 3
-"""Instructions of a product modulo a group order."""
-
-
-@dataclass(frozen=True)
-class Inversions:
-    """Inversions shared by several jobs, as Montgomery's trick does: 3 products a job.
-
-    ``batch``: jobs that share one at most; one that finds a service slot idle waits for no other.
-    ``services``: issue slots kept for this. ``unit_clocks``: clocks of a separate inverter for one
-    inversion, 0 if there is none and the service slot raises to the power of m - 2 itself.
-    ``units``: inversions that such inverters hold at once.
-    """
-
-    batch: int
-    services: int
-    unit_clocks: int = 0
-    units: int = 0
+INVERSION_CLOCKS = Inverter([SECP256K1.p], jobs=1).latency
+"""Clocks of one inversion."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +39,8 @@ class Size:
     """Parameters of an engine. ``latency`` is :attr:`intaglio.hdl.engine.barrel.Barrel.latency`.
 
     ``slots``, ``jobs``: issue slots and job contexts. ``sha512_lanes``, ``ecdsa_lanes``: hash
-    stations. ``inversions``: None if programs invert for themselves. ``handover``: clocks, at least
-    1, from the end of a job's step to when the next unit is asked. ``message_bytes``: what each
+    stations. ``inverters``: units that hold 8 inversions each. ``handover``: clocks, at least 1,
+    from the end of a job's step to when the next unit is asked. ``message_bytes``: what each
     Ed25519 job signs; ECDSA jobs sign digests.
     """
 
@@ -67,58 +51,30 @@ class Size:
     jobs: int
     sha512_lanes: int
     ecdsa_lanes: int
-    inversions: Inversions | None = None
+    inverters: int
     handover: int = 4
     message_bytes: int = 100
 
 
-SMALL = Size(4, interval=16, latency=28, slots=2, jobs=8, sha512_lanes=1, ecdsa_lanes=1)
+SMALL = Size(
+    4, interval=16, latency=28, slots=2, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+)
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-def full_rate(
-    window: int, jobs: int, lanes: tuple[int, int], inversions: Inversions | None
-) -> Size:
+def full_rate(window: int, jobs: int, lanes: tuple[int, int], inverters: int) -> Size:
     """A product every clock, 59 stages and 4 clocks of fetch and writing, 64 issue slots."""
-    return Size(window, 1, 63, 64, jobs, *lanes, inversions=inversions)
+    return Size(window, 1, 63, 64, jobs, *lanes, inverters)
 
 
 Process = Generator[Event, None, None]
 """What one job or service does: it yields what it waits for."""
 
 
-@dataclass
-class Lengths:
-    """Instructions of each step of a signature, for one window."""
-
-    window: int
-    program: dict[Program, int] = field(init=False)
-    comb: dict[Curve, int] = field(init=False)
-    inversion: dict[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        image = Image(self.window)
-        self.program = {program: len(lines) for program, lines in image.programs.items()}
-        self.comb = {}
-        for curve, module in ((Curve.ED25519, ed25519), (Curve.SECP256K1, ecdsa)):
-            asm = Assembler(curve, ConstantPool())
-            module.comb_sum(asm, image.combs[curve])
-            self.comb[curve] = len(asm.lines)
-        self.inversion = {name: inversion_length(name) for name in ("ed25519", "secp256k1", "n")}
-
-
-def inversion_length(modulus: str) -> int:
-    """Instructions of a power to m - 2: ``ed25519`` and ``secp256k1`` primes, ``n`` the order."""
-    asm = Assembler(Curve.ED25519 if modulus == "ed25519" else Curve.SECP256K1, ConstantPool())
-    value = asm.mul(ONE, ONE)
-    if modulus == "n":
-        Order(asm, SECP256K1.order).power(value, SECP256K1.order - 2)
-    else:
-        (ed25519 if modulus == "ed25519" else ecdsa).invert(asm, value)
-    return len(asm.lines) - 1
-
-
-lengths = cache(Lengths)
+@cache
+def lengths(window: int) -> dict[Program, int]:
+    """Instructions of each program, for one window."""
+    return {program: len(lines) for program, lines in Image(window).programs.items()}
 
 
 @dataclass
@@ -136,7 +92,6 @@ class Report:
     multiplier: float
     units: dict[str, float]
     peak_parked: int
-    batch: float
 
 
 class Simulation:
@@ -153,14 +108,11 @@ class Simulation:
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = count()
         self._idle = {"sha512": size.sha512_lanes, "ecdsa": size.ecdsa_lanes, "context": size.jobs}
-        if size.inversions:
-            self._idle |= {"service": size.inversions.services, "inverter": size.inversions.units}
+        self._idle["inverter"] = INVERTER_SLOTS * size.inverters
         self._counts = dict(self._idle)
         self._busy = dict.fromkeys(self._idle, 0)
         self._since = dict.fromkeys(self._idle, 0)
         self._queues: dict[str, deque[Event]] = {name: deque() for name in self._idle}
-        self._inverses: deque[tuple[str, Event]] = deque()
-        self.batches: list[int] = []
 
     def run(self) -> None:
         """Until nothing is left to do."""
@@ -196,7 +148,6 @@ class Simulation:
             multiplier,
             {n: (busy1[n] - busy0[n]) / clocks / c for n, c in self._counts.items() if c},
             self.peak_parked,
-            sum(self.batches) / len(self.batches) if self.batches else 1.0,
         )
 
     def lone(self, curve: Curve) -> int:
@@ -249,50 +200,16 @@ class Simulation:
         self._give(name)
         yield self._after(self.size.handover)
 
-    def _program(self, length: int, *, first: bool = False) -> Process:
-        yield self.barrel.start(self.clock, length, first=first)
+    def _program(self, program: Program) -> Process:
+        yield self.barrel.start(self.clock, self.lengths[program])
         yield self._after(self.size.handover)
 
-    def _inverse(self, modulus: str) -> Event:
-        """Ask for an inversion: an idle service slot comes at once, a busy one when it is free."""
-        event = Event()
-        self._inverses.append((modulus, event))
-        if self._idle["service"]:
-            self._use("service", 1)
-            self._spawn(self._serve())
-        return event
-
-    def _park(self, event: Event) -> Process:
+    def _inverse(self) -> Process:
+        """Park while an inverter works."""
         self._parked += 1
         self.peak_parked = max(self.peak_parked, self._parked)
-        yield event
+        yield from self._lane("inverter", INVERSION_CLOCKS)
         self._parked -= 1
-        yield self._after(self.size.handover)
-
-    def _serve(self) -> Process:
-        """Invert batches of one modulus, oldest request first, until none is left."""
-        plan = self.size.inversions
-        assert plan is not None
-        while self._inverses:
-            modulus = self._inverses[0][0]
-            mine = [entry for entry in self._inverses if entry[0] == modulus][: plan.batch]
-            for entry in mine:
-                self._inverses.remove(entry)
-            self.batches.append(len(mine))
-            product = ORDER_PRODUCT if modulus == "n" else 1
-            trick = (len(mine) - 1) * product
-            if plan.units:
-                if trick:
-                    yield from self._program(trick, first=True)
-                yield from self._lane("inverter", plan.unit_clocks)
-                if trick:
-                    yield from self._program(2 * trick, first=True)
-            else:
-                power = self.lengths.inversion[modulus]
-                yield from self._program(3 * trick + power, first=True)
-            for _, event in mine:
-                event.fire()
-        self._give("service")
 
     def _job(self, curve: Curve) -> Process:
         yield self._take("context")
@@ -304,36 +221,26 @@ class Simulation:
             self._use(name, 0)
         self.done.append((self.clock, self.barrel.issued, dict(self._busy)))
 
-    def _point(self, curve: Curve, program: Program) -> Process:
-        length = self.lengths.program[program]
-        if self.size.inversions is None:
-            yield from self._program(length)
-            return
-        modulus = "ed25519" if curve == Curve.ED25519 else "secp256k1"
-        comb = self.lengths.comb[curve]
-        yield from self._program(comb)
-        yield from self._park(self._inverse(modulus))
-        yield from self._program(length - comb - self.lengths.inversion[modulus])
-
     def _ed25519(self) -> Process:
-        for head, program in ((32, Program.ED25519_SCALAR_R), (64, Program.ED25519_FINISH)):
+        for head in (32, 64):
             # FIPS 180-4: a byte 80 and 16 bytes of length follow; 4 clocks for the job
             blocks = -(-(head + self.size.message_bytes + 17) // 128)
             yield from self._lane("sha512", blocks * block_clocks(512) + 4)
-            yield from self._program(self.lengths.program[program])
-            if program == Program.ED25519_SCALAR_R:
-                yield from self._point(Curve.ED25519, Program.ED25519_POINT)
+            if head == 32:
+                yield from self._program(Program.ED25519_SCALAR_R)
+                yield from self._program(Program.ED25519_COMB)
+                yield from self._inverse()
+                yield from self._program(Program.ED25519_POINT)
+        yield from self._program(Program.ED25519_FINISH)
 
     def _ecdsa(self) -> Process:
         yield from self._lane("ecdsa", rfc6979.latency(SECP256K1.order) + 1)
-        inverse = self._inverse("n") if self.size.inversions else None
-        yield from self._program(self.lengths.program[Program.ECDSA_SCALAR_K])
-        yield from self._point(Curve.SECP256K1, Program.ECDSA_POINT)
-        finish = self.lengths.program[Program.ECDSA_FINISH]
-        if inverse is not None:
-            yield from self._park(inverse)
-            finish -= self.lengths.inversion["n"]
-        yield from self._program(finish)
+        yield from self._program(Program.ECDSA_SCALAR_K)
+        yield from self._inverse()
+        yield from self._program(Program.ECDSA_COMB)
+        yield from self._inverse()
+        yield from self._program(Program.ECDSA_POINT)
+        yield from self._program(Program.ECDSA_FINISH)
 
 
 STREAMS = {
@@ -343,19 +250,14 @@ STREAMS = {
 }
 """Jobs of a stream, over and over."""
 
-FERMAT = Inversions(batch=32, services=6)
-DIVSTEP = Inversions(batch=8, services=4, unit_clocks=2560, units=4)
-"""A pipelined divstep unit: four inversions at once, one done every 640 clocks."""
-
 SIZES = {
     "`small`": SMALL,
-    "w 6, each job inverts": full_rate(6, 72, (2, 1), None),
-    "w 5, Fermat": full_rate(5, 160, (2, 3), FERMAT),
-    "w 6, Fermat, few contexts": full_rate(6, 128, (2, 3), FERMAT),
-    "w 6, Fermat": full_rate(6, 192, (2, 3), FERMAT),
-    "w 5, divstep": full_rate(5, 80, (2, 3), DIVSTEP),
-    "w 6, divstep, few services": full_rate(6, 80, (2, 3), replace(DIVSTEP, batch=4, services=2)),
-    "w 6, divstep": full_rate(6, 80, (2, 3), DIVSTEP),
+    "w 5, 64 contexts": full_rate(5, 64, (2, 3), 2),
+    "w 5, 96 contexts": full_rate(5, 96, (2, 3), 2),
+    "w 5, 128 contexts, 1 inverter": full_rate(5, 128, (2, 3), 1),
+    "w 5": full_rate(5, 128, (2, 3), 2),
+    "w 6, 2 inverters": full_rate(6, 128, (2, 4), 2),
+    "w 6": full_rate(6, 128, (2, 4), 3),
 }
 """The rows of the table in ``hdl/README.md``."""
 
@@ -369,22 +271,21 @@ def measure(size: Size, stream: str) -> Report:
 def markdown() -> str:
     """The table of ``hdl/README.md``."""
     lines = [
-        "| size | signs | contexts (parked) | service slots (batch) | lanes busy: SHA-512, ECDSA "
+        "| size | signs | contexts (parked) | lanes busy: SHA-512, ECDSA | inverters busy "
         "| instructions | clocks | multiplier busy | alone, clocks |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, size in SIZES.items():
         for stream, (curve, *others) in STREAMS.items():
             r = measure(size, stream)
-            plan = size.inversions
             alone = "" if others else f"{Simulation(size).lone(curve):,}"
             lanes = (
                 f"{size.sha512_lanes} x {r.units['sha512']:.0%}, "
                 f"{size.ecdsa_lanes} x {r.units['ecdsa']:.0%}"
             )
             lines.append(
-                f"| {name} | {stream} | {size.jobs} ({r.peak_parked}) "
-                f"| {f'{plan.services} ({r.batch:.1f})' if plan else '-'} | {lanes} "
+                f"| {name} | {stream} | {size.jobs} ({r.peak_parked}) | {lanes} "
+                f"| {size.inverters} x {r.units['inverter']:.0%} "
                 f"| {r.instructions:,.0f} | {r.clocks_per_signature:,.0f} | {r.multiplier:.1%} "
                 f"| {alone} |"
             )

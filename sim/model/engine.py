@@ -29,6 +29,8 @@ from intaglio.hdl.engine.isa import (
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.hdl.field.fold import FOLDS, OPERAND_BOUND
 
+from . import divstep
+
 MASK = (1 << WORD_BITS) - 1
 
 
@@ -66,6 +68,10 @@ class EngineModel:
         """Run one program to its end."""
         for instruction in self.image.programs[program]:
             self.step(instruction, context)
+
+    def invert(self, context: Context, modulus: int, source: int, target: int) -> None:
+        """What the inverter does: inbox word ``target`` is the inverse of outbox ``source``."""
+        context.inbox[target] = divstep.invert(context.outbox[source], modulus)
 
     def step(self, i: Instruction, c: Context) -> int:
         """Run one instruction; its result."""

@@ -16,7 +16,7 @@ from intaglio.hdl.engine.isa import Curve
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.sim.model import cycles
 from intaglio.sim.model.barrel import WIPE_CLOCKS, Barrel
-from intaglio.sim.model.cycles import SIZES, SMALL, STREAMS, Inversions, Simulation, measure
+from intaglio.sim.model.cycles import SIZES, SMALL, STREAMS, Simulation, measure
 
 TARGET = 0.85
 
@@ -83,71 +83,46 @@ def test_small_is_the_profile_small() -> None:
         rtl.latency,
     )
     assert (SMALL.slots, SMALL.jobs) == (profile.issue_slots, profile.job_slots)
+    assert SMALL.inverters == profile.inverters
 
 
 def test_full_rate_has_the_depth_of_the_pipelined_barrel() -> None:
-    size = SIZES["w 6, divstep"]
+    size = SIZES["w 6"]
     rtl = BarrelRtl(Image(4), interval=1, slots=size.slots, jobs=128, keys=16)
     assert abs(rtl.latency - size.latency) <= 2
     assert rtl.latency <= size.slots, "all slots together issue every clock"
 
 
-@pytest.mark.parametrize("window", [4, 5, 6])
-def test_parts_of_programs_add_up(window: int) -> None:
-    lengths = cycles.lengths(window)
-    bare = Image(window).programs
-    assert lengths.program == {program: len(lines) for program, lines in bare.items()}
-    for curve, program, modulus in (
-        (Curve.ED25519, Program.ED25519_POINT, "ed25519"),
-        (Curve.SECP256K1, Program.ECDSA_POINT, "secp256k1"),
-    ):
-        rest = lengths.program[program] - lengths.comb[curve] - lengths.inversion[modulus]
-        assert 2 < rest < 10
-    assert 0 < lengths.program[Program.ECDSA_FINISH] - lengths.inversion["n"] < 60
-    assert lengths.inversion["ed25519"] == 265
-    assert lengths.inversion["secp256k1"] == 270
-
-
 @pytest.mark.parametrize("stream", STREAMS)
 def test_small_keeps_its_multiplier_busy(stream: str) -> None:
     report = measure(SMALL, stream)
-    assert report.multiplier > 0.99
-    assert report.clocks_per_signature == pytest.approx(16 * report.instructions, rel=0.01)
+    assert report.multiplier > 0.95
+    assert report.clocks_per_signature == pytest.approx(16 * report.instructions, rel=0.05)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@pytest.mark.parametrize("size", ["w 5, Fermat", "w 6, Fermat", "w 5, divstep", "w 6, divstep"])
+@pytest.mark.parametrize("size", ["w 5, 96 contexts", "w 5", "w 6"])
 def test_full_rate_reaches_its_target(size: str, stream: str) -> None:
     assert SIZES[size].window in (5, 6)
     assert SIZES[size].interval == 1
     assert measure(SIZES[size], stream).multiplier >= TARGET
 
 
-@pytest.mark.parametrize("size", ["w 6, Fermat, few contexts", "w 6, divstep, few services"])
+@pytest.mark.parametrize("size", ["w 5, 64 contexts", "w 5, 128 contexts, 1 inverter"])
 def test_less_does_not_reach_it(size: str) -> None:
     assert measure(SIZES[size], "ECDSA").multiplier < TARGET
 
 
-def test_sharing_inversions_saves_instructions() -> None:
-    alone = measure(SIZES["w 6, each job inverts"], "ECDSA").instructions
-    shared = measure(SIZES["w 6, Fermat"], "ECDSA").instructions
-    divstep = measure(SIZES["w 6, divstep"], "ECDSA").instructions
-    assert divstep < shared < alone / 2
-
-
-def test_a_lone_job_waits_for_nobody() -> None:
-    plan = Inversions(batch=32, services=1)
-    size = replace(SMALL, inversions=plan)
-    inline, shared = Simulation(SMALL), Simulation(size)
-    difference = shared.lone(Curve.ED25519) - inline.lone(Curve.ED25519)
-    assert 0 < difference < 10 * size.handover
-
-
 def test_a_lone_job_takes_its_instructions_and_blocks() -> None:
-    lengths = cycles.lengths(SMALL.window).program
-    steps = (Program.ED25519_SCALAR_R, Program.ED25519_POINT, Program.ED25519_FINISH)
+    lengths = cycles.lengths(SMALL.window)
+    steps = (
+        Program.ED25519_SCALAR_R,
+        Program.ED25519_COMB,
+        Program.ED25519_POINT,
+        Program.ED25519_FINISH,
+    )
     engine = SMALL.latency * sum(lengths[step] for step in steps)
-    lanes = 84 * 4
+    lanes = 84 * 4 + cycles.INVERSION_CLOCKS
     extra = Simulation(SMALL).lone(Curve.ED25519) - engine - lanes
     assert 0 < extra < 100
 

@@ -24,8 +24,8 @@ def model(request: pytest.FixtureRequest) -> EngineModel:
     return EngineModel(Image(window=request.param))
 
 
-def halves(digest: bytes) -> list[int]:
-    return [int.from_bytes(digest[:32], "little"), int.from_bytes(digest[32:], "little")]
+def inbox(digest: bytes) -> list[int]:
+    return [int.from_bytes(digest[i : i + 32], "little") for i in (0, 32)] + [0, 0]
 
 
 def encode_point(context: Context) -> bytes:
@@ -33,19 +33,31 @@ def encode_point(context: Context) -> bytes:
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
+def point_ed25519(model: EngineModel, context: Context) -> None:
+    model.run(Program.ED25519_COMB, context)
+    model.invert(context, ED25519.p, source=3, target=2)
+    model.run(Program.ED25519_POINT, context)
+
+
+def point_secp256k1(model: EngineModel, context: Context) -> None:
+    model.run(Program.ECDSA_COMB, context)
+    model.invert(context, SECP256K1.p, source=3, target=2)
+    model.run(Program.ECDSA_POINT, context)
+
+
 def sign_ed25519(model: EngineModel, seed: bytes, message: bytes) -> tuple[bytes, bytes]:
     expanded = hashlib.sha512(seed).digest()
     a = int.from_bytes(expanded[:32], "little") & (2**254 - 8) | 2**254
-    load = Context(inbox=[a, 0])
+    load = Context(inbox=[a, 0, 0, 0])
     model.run(Program.ED25519_SCALAR_A, load)
-    model.run(Program.ED25519_POINT, load)
+    point_ed25519(model, load)
     assert not load.fault
     public = encode_point(load)
-    job = Context(key=load.key, inbox=halves(hashlib.sha512(expanded[32:] + message).digest()))
+    job = Context(key=load.key, inbox=inbox(hashlib.sha512(expanded[32:] + message).digest()))
     model.run(Program.ED25519_SCALAR_R, job)
-    model.run(Program.ED25519_POINT, job)
+    point_ed25519(model, job)
     r = encode_point(job)
-    job.inbox = halves(hashlib.sha512(r + public + message).digest())
+    job.inbox = inbox(hashlib.sha512(r + public + message).digest())
     model.run(Program.ED25519_FINISH, job)
     assert not job.fault
     return public, r + job.outbox[2].to_bytes(32, "little")
@@ -65,16 +77,18 @@ def load_secp256k1(model: EngineModel, d: int) -> Context:
     load = Context(key=[0, 0, 0, d])
     model.run(Program.ECDSA_SCALAR_D, load)
     if not load.fault:
-        model.run(Program.ECDSA_POINT, load)
+        point_secp256k1(model, load)
     return load
 
 
 def sign_secp256k1(model: EngineModel, d: int, digest: bytes) -> tuple[Context, Context]:
     load = load_secp256k1(model, d)
     assert not load.fault
-    job = Context(key=load.key, inbox=[int.from_bytes(digest, "big"), rfc6979(d, digest)])
-    for program in (Program.ECDSA_SCALAR_K, Program.ECDSA_POINT, Program.ECDSA_FINISH):
-        model.run(program, job)
+    job = Context(key=load.key, inbox=[int.from_bytes(digest, "big"), rfc6979(d, digest), 0, 0])
+    model.run(Program.ECDSA_SCALAR_K, job)
+    model.invert(job, N, source=2, target=3)
+    point_secp256k1(model, job)
+    model.run(Program.ECDSA_FINISH, job)
     return load, job
 
 
@@ -121,9 +135,9 @@ def test_instructions_round_trip(model: EngineModel) -> None:
 
 @pytest.mark.parametrize("scalar", [0, 1, 2, ED25519.order - 1])
 def test_ed25519_point_of_edge_scalars(model: EngineModel, scalar: int) -> None:
-    context = Context(inbox=[scalar, 0])
+    context = Context(inbox=[scalar, 0, 0, 0])
     model.run(Program.ED25519_SCALAR_R, context)
-    model.run(Program.ED25519_POINT, context)
+    point_ed25519(model, context)
     expected = {0: (0, 1), 1: ED25519.base}.get(scalar)
     assert not context.fault
     if scalar == ED25519.order - 1:

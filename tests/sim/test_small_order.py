@@ -34,15 +34,23 @@ def load(curve: Weierstrass, d: int) -> Context:
     context = Context(key=[0, 0, 0, d])
     engine(curve).run(Program.ECDSA_SCALAR_D, context)
     if not context.fault:
-        engine(curve).run(Program.ECDSA_POINT, context)
+        point(curve, context)
     return context
+
+
+def point(curve: Weierstrass, context: Context) -> None:
+    """The programs and the inversion that turn digits into a point."""
+    engine(curve).run(Program.ECDSA_COMB, context)
+    engine(curve).invert(context, curve.p, source=3, target=2)
+    engine(curve).run(Program.ECDSA_POINT, context)
 
 
 def run(curve: Weierstrass, d: int, z: int, k: int, x: int | None = None) -> Context:
     """A signature with the nonce ``k``; with ``x``, its end finds this R.x instead of the true one."""
-    context = Context(key=load(curve, d).key, inbox=[z, k])
-    for program in (Program.ECDSA_SCALAR_K, Program.ECDSA_POINT):
-        engine(curve).run(program, context)
+    context = Context(key=load(curve, d).key, inbox=[z, k, 0, 0])
+    engine(curve).run(Program.ECDSA_SCALAR_K, context)
+    engine(curve).invert(context, curve.order, source=2, target=3)
+    point(curve, context)
     if x is not None:
         context.registers[X] = x
     engine(curve).run(Program.ECDSA_FINISH, context)

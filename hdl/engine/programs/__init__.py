@@ -9,7 +9,7 @@ from intaglio.params import ED25519, SECP256K1, Weierstrass
 from intaglio.wire import ReleaseCheck
 
 from ..assembler import Assembler, ConstantPool
-from ..comb import Comb, edwards_table, weierstrass_table
+from ..comb import Comb, edwards_table, isomorphism, weierstrass_table
 from ..isa import Curve, Instruction
 from . import ecdsa, ed25519
 
@@ -19,12 +19,14 @@ class Program(enum.IntEnum):
 
     ED25519_SCALAR_A = 0
     ED25519_SCALAR_R = 1
-    ED25519_POINT = 2
-    ED25519_FINISH = 3
-    ECDSA_SCALAR_D = 4
-    ECDSA_SCALAR_K = 5
-    ECDSA_POINT = 6
-    ECDSA_FINISH = 7
+    ED25519_COMB = 2
+    ED25519_POINT = 3
+    ED25519_FINISH = 4
+    ECDSA_SCALAR_D = 5
+    ECDSA_SCALAR_K = 6
+    ECDSA_COMB = 7
+    ECDSA_POINT = 8
+    ECDSA_FINISH = 9
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,20 @@ class Image:
                 ed25519.scalar_a(asm, comb)
             case Program.ED25519_SCALAR_R:
                 ed25519.scalar_r(asm, comb)
+            case Program.ED25519_COMB:
+                ed25519.comb_sum(asm, comb)
             case Program.ED25519_POINT:
-                ed25519.point(asm, comb)
+                ed25519.point(asm)
             case Program.ED25519_FINISH:
                 ed25519.finish(asm)
             case Program.ECDSA_SCALAR_D:
                 ecdsa.scalar_d(asm, self.curve, comb)
             case Program.ECDSA_SCALAR_K:
                 ecdsa.scalar_k(asm, self.curve, comb)
+            case Program.ECDSA_COMB:
+                ecdsa.comb_sum(asm, comb, isomorphism(self.curve)[1])
             case Program.ECDSA_POINT:
-                ecdsa.point(asm, self.curve, comb)
+                ecdsa.point(asm, self.curve)
             case Program.ECDSA_FINISH:
                 ecdsa.finish(asm, self.curve)
         return asm.instructions()

@@ -1,8 +1,8 @@
 """ECDSA over a curve y^2 = x^3 + b (SEC 1, section 4.1.3) as engine programs.
 
 Inbox 0 holds z, as many leftmost bits of the digest as n has, read big-endian; inbox 1 the nonce k
-in [1, n - 1]. Outbox 0..3 receive
-x, y of the point, r and the low s. Key word 1 is ``dR mod n``, key word 3 is d as it was loaded.
+in [1, n - 1]; inbox 2 and 3 the inverses of Z and k. Outbox 0..3 receive x, y of the point, r and
+the low s. Key word 1 is ``dR^2 mod n``, key word 3 is d as it was loaded.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .scalars import Order, R
 
 KEY_D, KEY_RAW = 1, 3
 OUT_X, OUT_Y, OUT_R, OUT_S = 0, 1, 2, 3
+OUT_K, OUT_Z = 2, 3
+IN_Z_INVERSE, IN_K_INVERSE = 2, 3
 
 
 def scalar_d(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
@@ -24,43 +26,25 @@ def scalar_d(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
     order, d = Order(asm, curve.order), Key(KEY_RAW)
     reduced = order.reduce_once(d, check=Check.NONZERO)
     order.check_equal(d, reduced)
-    order.mul(reduced, Const(R * R % curve.order), canonical=True, dest=Dest.KEY, index=KEY_D)
+    order.mul(reduced, Const(R * R * R % curve.order), canonical=True, dest=Dest.KEY, index=KEY_D)
     recode(order, comb, reduced)
 
 
 def scalar_k(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
-    """Comb digits of the nonce k."""
+    """Comb digits of the nonce k; k to the outbox, for the inverter."""
     recode(Order(asm, curve.order), comb, Inbox(1))
+    asm.op(p0=Inbox(1), p2=ONE, out=Out.LOW, dest=Dest.OUTBOX, index=OUT_K)
 
 
-def invert(asm: Assembler, z: Value) -> Value:
-    """z^(p - 2) for p = 2^256 - 2^32 - 977: 255 squarings, 15 products."""
-    runs = {1: z}
-
-    def extend(length: int, by: int) -> None:
-        runs[length + by] = asm.mul(asm.square_times(runs[length], by), runs[by])
-
-    for length, by in ((1, 1), (2, 1), (3, 3), (6, 3), (9, 2), (11, 11), (22, 22)):
-        extend(length, by)
-    for length, by in ((44, 44), (88, 88), (176, 44), (220, 3)):
-        extend(length, by)
-    t = asm.mul(asm.square_times(runs[223], 23), runs[22])
-    t = asm.mul(asm.square_times(t, 5), z)
-    t = asm.mul(asm.square_times(t, 3), runs[2])
-    return asm.mul(asm.square_times(t, 2), z)
-
-
-def point(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
-    """x and y of the digits' point, on the curve, to outbox 0 and 1; ``odd`` flag from y."""
-    v, three_b = isomorphism(curve)
-    x, y, z = comb_sum(asm, comb, three_b)
-    inverse = invert(asm, z)
-    x_factor = asm.mul(inverse, Const(pow(v, -2, curve.p)))
-    y_factor = asm.mul(inverse, Const(pow(v, -3, curve.p)))
-    x = asm.mul(x, x_factor, "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
+def point(asm: Assembler, curve: Weierstrass) -> None:
+    """x and y, on the curve, to outbox 0 and 1; ``odd`` flag from y."""
+    v, _ = isomorphism(curve)
+    x_factor = asm.mul(Inbox(IN_Z_INVERSE), Const(pow(v, -2, curve.p)))
+    y_factor = asm.mul(Inbox(IN_Z_INVERSE), Const(pow(v, -3, curve.p)))
+    x = asm.mul(Value("x"), x_factor, "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
     y = asm.op(
         "y",
-        p0=y,
+        p0=Value("y"),
         p2=y_factor,
         canonical=True,
         dest=Dest.OUTBOX,
@@ -76,9 +60,10 @@ def point(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
     check_digits(Order(asm, curve.order))
 
 
-def comb_sum(asm: Assembler, comb: Comb, three_b: int = 1) -> tuple[Value, Value, Value]:
-    """(X, Y, Z) of sum d_i 2^(w i) G on the curve with 3b = 1 or -1 (``three_b``): 2 products, then
-    11 an addition.
+def comb_sum(asm: Assembler, comb: Comb, three_b: int = 1) -> None:
+    """sum d_i 2^(w i) G on the curve with 3b = 1 or -1 (``three_b``). Z to the outbox.
+
+    2 products, then 11 an addition.
 
     Complete mixed addition of Renes, Costello, Batina (2016), algorithm 8; its products by 3b are
     signs.
@@ -110,11 +95,20 @@ def comb_sum(asm: Assembler, comb: Comb, three_b: int = 1) -> tuple[Value, Value
         u = asm.op(p0=t4, p2=y3)
         v = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=y3)
         w = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=t3)
-        x = asm.op(p0=t1, p1=z, a=minus, p2=t3, p3=u, addend=subtract)
-        y = asm.op(p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=add)
-        z = asm.op(p0=t1, p1=z, a=plus, p2=t4, p3=w, addend=Addend.PLUS_P3)
-    assert isinstance(z, Value)
-    return x, y, z
+        last = window == comb.windows - 1
+        x = asm.op("x" if last else None, p0=t1, p1=z, a=minus, p2=t3, p3=u, addend=subtract)
+        y = asm.op("y" if last else None, p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=add)
+        z = asm.op(
+            p0=t1,
+            p1=z,
+            a=plus,
+            p2=t4,
+            p3=w,
+            addend=Addend.PLUS_P3,
+            canonical=last,
+            dest=Dest.OUTBOX if last else Dest.NONE,
+            index=OUT_Z,
+        )
 
 
 def reduce_x(order: Order, p: int) -> Value:
@@ -131,11 +125,9 @@ def finish(asm: Assembler, curve: Weierstrass) -> None:
     """r and low s, checked by s k = z + r d with the words of the outbox and d as loaded."""
     order = Order(asm, curve.order)
     n = curve.order
-    square_r = Const(R * R % n)
     r = reduce_x(order, curve.p)
-    t = order.sum((r, Key(KEY_D)), (Inbox(0), order.const(1)))
-    k = order.mul(Inbox(1), square_r)
-    s = order.mul(t, order.power(k, n - 2), canonical=True, check=Check.NONZERO)
+    t = order.sum((r, Key(KEY_D)), (Inbox(0), Const(R * R % n)))
+    s = order.mul(Inbox(IN_K_INVERSE), t, canonical=True, check=Check.NONZERO)
     # n is odd, so 2s mod n is odd just where 2s >= n: s is then the high one of s and n - s
     asm.op(p0=s, double0=True, p2=ONE, out=Out.LOW, canonical=True, check=Check.NEGATE)
     negative = asm.op(p0=Const(n), p1=s, a=A.SUB, p2=ONE, out=Out.LOW)

@@ -1,8 +1,8 @@
 """Ed25519 (RFC 8032) as engine programs.
 
 Inbox 0 and 1 hold the halves of a SHA-512 digest read little-endian (or, on loading a key, the
-clamped scalar in inbox 0). Outbox 0, 1, 2 receive x, y and S. Key words are ``aR mod L`` and ``a
-2^256 R mod L``.
+clamped scalar in inbox 0), inbox 2 the inverse of the Z in outbox 3. Outbox 0, 1, 2 receive x, y
+and S. Key words are ``aR mod L`` and ``a 2^256 R mod L``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from .scalars import Order, R
 
 P, D, L = ED25519.p, ED25519.d, ED25519.order
 KEY_A, KEY_A_HIGH = 1, 2
-OUT_X, OUT_Y, OUT_S = 0, 1, 2
+OUT_X, OUT_Y, OUT_S, OUT_Z = 0, 1, 2, 3
+IN_Z_INVERSE = 2
 
 
 def recode(order: Order, comb: Comb, scalar: Operand) -> None:
@@ -69,28 +70,11 @@ def scalar_a(asm: Assembler, comb: Comb) -> None:
     recode(order, comb, Inbox(0))
 
 
-def invert(asm: Assembler, z: Value) -> Value:
-    """z^(p - 2): 254 squarings, 11 products."""
-    z2 = asm.mul(z, z)
-    z9 = asm.mul(asm.square_times(z2, 2), z)
-    z11 = asm.mul(z9, z2)
-    z5_0 = asm.mul(asm.mul(z11, z11), z9)
-    z10_0 = asm.mul(asm.square_times(z5_0, 5), z5_0)
-    z20_0 = asm.mul(asm.square_times(z10_0, 10), z10_0)
-    z40_0 = asm.mul(asm.square_times(z20_0, 20), z20_0)
-    z50_0 = asm.mul(asm.square_times(z40_0, 10), z10_0)
-    z100_0 = asm.mul(asm.square_times(z50_0, 50), z50_0)
-    z200_0 = asm.mul(asm.square_times(z100_0, 100), z100_0)
-    z250_0 = asm.mul(asm.square_times(z200_0, 50), z50_0)
-    return asm.mul(asm.square_times(z250_0, 5), z11)
-
-
-def point(asm: Assembler, comb: Comb) -> None:
-    """x and y of the digits' point, on the curve, to outbox 0 and 1."""
-    x, y, z = comb_sum(asm, comb)
-    inverse = invert(asm, z)
-    x = asm.mul(x, inverse, "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
-    y = asm.mul(y, inverse, "y", canonical=True, dest=Dest.OUTBOX, index=OUT_Y)
+def point(asm: Assembler) -> None:
+    """x and y, on the curve, to outbox 0 and 1."""
+    inverse = Inbox(IN_Z_INVERSE)
+    x = asm.mul(inverse, Value("x"), "x", canonical=True, dest=Dest.OUTBOX, index=OUT_X)
+    y = asm.mul(inverse, Value("y"), "y", canonical=True, dest=Dest.OUTBOX, index=OUT_Y)
     if not asm.checked:
         return
     xx1 = asm.mul(x, x, p3=ONE, addend=Addend.PLUS_P3)
@@ -101,8 +85,8 @@ def point(asm: Assembler, comb: Comb) -> None:
     check_digits(Order(asm, L))
 
 
-def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
-    """(X, Y, Z) of sum d_i 2^(w i) B: 4 products, then 7 an addition (6 the last).
+def comb_sum(asm: Assembler, comb: Comb) -> None:
+    """sum d_i 2^(w i) B: 4 products, then 7 an addition (6 the last). Z to the outbox.
 
     Extended coordinates with T = XY/Z, mixed addition of Hisil, Wong, Carter, Dawson (2008),
     section 3.1 with a = -1, complete on the prime-order subgroup and beyond. Every factor's sign is
@@ -118,13 +102,24 @@ def comb_sum(asm: Assembler, comb: Comb) -> tuple[Value, Value, Value]:
         b = asm.op(p0=y, p1=x, a=A.ADD, b=B.TABLE_0, window=window)
         c = asm.op(p0=t, b=B.TABLE_2, window=window)
         # E = b - a, F = 2z - c, G = 2z + c, H = b + a
-        x = asm.op(p0=z, double0=True, p1=c, a=A.SUB, p2=b, p3=a, b=B.SUB)
-        y = asm.op(p0=z, double0=True, p1=c, a=A.ADD, p2=b, p3=a, b=B.ADD)
-        if window < comb.windows - 1:
+        last = window == comb.windows - 1
+        x = asm.op("x" if last else None, p0=z, double0=True, p1=c, a=A.SUB, p2=b, p3=a, b=B.SUB)
+        y = asm.op("y" if last else None, p0=z, double0=True, p1=c, a=A.ADD, p2=b, p3=a, b=B.ADD)
+        if not last:
             t = asm.op(p0=b, p1=a, a=A.SUB, p2=b, p3=a, b=B.ADD)
-        z = asm.op(p0=z, double0=True, p1=c, a=A.SUB, p2=z, double2=True, p3=c, b=B.ADD)
-    assert isinstance(z, Value)
-    return x, y, z
+        z = asm.op(
+            p0=z,
+            double0=True,
+            p1=c,
+            a=A.SUB,
+            p2=z,
+            double2=True,
+            p3=c,
+            b=B.ADD,
+            canonical=last,
+            dest=Dest.OUTBOX if last else Dest.NONE,
+            index=OUT_Z,
+        )
 
 
 def finish(asm: Assembler) -> None:

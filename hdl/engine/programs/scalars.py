@@ -87,31 +87,3 @@ class Order:
             self.asm.op(p0=ONE, p2=x, p3=y, b=B.SUB, out=Out.LOW, check=Check.ZERO)
         else:
             self.asm.op(p0=x, p1=y, a=A.SUB, p2=ONE, out=Out.LOW, check=Check.ZERO)
-
-    def power(self, base: Value, exponent: int) -> Value:
-        """base^exponent in Montgomery form, 4-bit sliding windows over a public exponent."""
-        square = self.mul(base, base)
-        odd = [base]
-        for _ in range(7):
-            odd.append(self.mul(odd[-1], square))
-        result: Value | None = None
-        position = exponent.bit_length()
-        while position:
-            if not exponent >> (position - 1) & 1:
-                assert result is not None
-                result = self.mul(result, result)
-                position -= 1
-                continue
-            length = min(4, position)
-            while not exponent >> (position - length) & 1:
-                length -= 1
-            digit = exponent >> (position - length) & ((1 << length) - 1)
-            if result is None:
-                result = odd[digit // 2]
-            else:
-                for _ in range(length):
-                    result = self.mul(result, result)
-                result = self.mul(result, odd[digit // 2])
-            position -= length
-        assert result is not None
-        return result

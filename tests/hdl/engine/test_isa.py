@@ -215,10 +215,15 @@ def test_values_are_written_before_they_are_read(window: int) -> None:
     """No program reads a register that neither it nor an earlier program of the job has written."""
     image = Image(window)
     for programs in (
-        (Program.ED25519_SCALAR_A, Program.ED25519_POINT),
-        (Program.ED25519_SCALAR_R, Program.ED25519_POINT, Program.ED25519_FINISH),
-        (Program.ECDSA_SCALAR_D, Program.ECDSA_POINT),
-        (Program.ECDSA_SCALAR_K, Program.ECDSA_POINT, Program.ECDSA_FINISH),
+        (Program.ED25519_SCALAR_A, Program.ED25519_COMB, Program.ED25519_POINT),
+        (
+            Program.ED25519_SCALAR_R,
+            Program.ED25519_COMB,
+            Program.ED25519_POINT,
+            Program.ED25519_FINISH,
+        ),
+        (Program.ECDSA_SCALAR_D, Program.ECDSA_COMB, Program.ECDSA_POINT),
+        (Program.ECDSA_SCALAR_K, Program.ECDSA_COMB, Program.ECDSA_POINT, Program.ECDSA_FINISH),
     ):
         written: set[int] = set()
         for i in (i for program in programs for i in image.programs[program]):

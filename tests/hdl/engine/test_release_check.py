@@ -21,11 +21,17 @@ TRIALS = 40
 IMAGE = Image(4)
 P = Program
 SIGN = {
-    Curve.ED25519: (P.ED25519_SCALAR_R, P.ED25519_POINT, P.ED25519_FINISH),
-    Curve.SECP256K1: (P.ECDSA_SCALAR_K, P.ECDSA_POINT, P.ECDSA_FINISH),
+    Curve.ED25519: (P.ED25519_SCALAR_R, P.ED25519_COMB, P.ED25519_POINT, P.ED25519_FINISH),
+    Curve.SECP256K1: (P.ECDSA_SCALAR_K, P.ECDSA_COMB, P.ECDSA_POINT, P.ECDSA_FINISH),
 }
+INVERSES = {
+    P.ED25519_COMB: (ED25519.p, 3, 2),
+    P.ECDSA_COMB: (SECP256K1.p, 3, 2),
+    P.ECDSA_SCALAR_K: (SECP256K1.order, 2, 3),
+}
+"""Modulus, outbox word and inbox word of the inversion that follows a program."""
 RESULTS = {Curve.ED25519: (0, 1, 2), Curve.SECP256K1: (2, 3)}
-SCALAR, POINT, FINISH = range(3)
+SCALAR, COMB, POINT, FINISH = range(4)
 
 Strike = Callable[[Context], None]
 
@@ -43,12 +49,14 @@ class Job:
         model, context, number = EngineModel(IMAGE), deepcopy(self.context), 0
         for program in SIGN[self.curve]:
             if program == P.ED25519_FINISH:
-                context.inbox = list(self.second)
+                context.inbox[:2] = self.second
             for instruction in IMAGE.programs[program]:
                 if strike and number == at:
                     strike(context)
                 model.step(instruction, context)
                 number += 1
+            if program in INVERSES:
+                model.invert(context, *INVERSES[program])
         return context
 
     def window(self, *stages: int) -> range:
@@ -60,16 +68,16 @@ class Job:
 def make(curve: Curve) -> Job:
     context = Context()
     if curve == Curve.ED25519:
-        load, inbox = P.ED25519_SCALAR_A, [random.getrandbits(255), 0]
+        load, inbox = P.ED25519_SCALAR_A, [random.getrandbits(255), 0, 0, 0]
         words = [random.getrandbits(256), random.getrandbits(256)]
     else:
         context.key[3] = random.randrange(1, SECP256K1.order)
-        load, inbox = P.ECDSA_SCALAR_D, [0, 0]
+        load, inbox = P.ECDSA_SCALAR_D, [0, 0, 0, 0]
         words = [random.getrandbits(256), random.randrange(1, SECP256K1.order)]
     context.inbox = inbox
     EngineModel(IMAGE).run(load, context)
     second = [random.getrandbits(256), random.getrandbits(256)]
-    return Job(curve, Context(key=context.key, inbox=words), second)
+    return Job(curve, Context(key=context.key, inbox=[*words, 0, 0]), second)
 
 
 def flip(words: str, index: int) -> Strike:
@@ -93,11 +101,11 @@ def released(job: Job, good: Context, context: Context) -> bool:
 
 CAUGHT = {
     "digit store": ("digits", [0], (SCALAR, FINISH)),
-    "digits register": ("registers", [1], (POINT, FINISH)),
-    "values in work": ("registers", range(4, 16), (POINT, FINISH)),
+    "digits register": ("registers", [1], (COMB, FINISH)),
+    "values in work": ("registers", range(4, 16), (COMB, FINISH)),
     "y": ("registers", [3], (SCALAR, FINISH)),
     "key words": ("key", [1, 2, 3], (SCALAR, FINISH)),
-    "high half": ("high", [0], (POINT, FINISH)),
+    "high half": ("high", [0], (COMB, FINISH)),
 }
 
 
@@ -128,7 +136,7 @@ def test_a_damaged_table_entry_is_caught(curve: Curve, monkeypatch: pytest.Monke
     random.seed(int(curve))
     job = make(curve)
     good = job.run()
-    comb, code = IMAGE.combs[curve], IMAGE.programs[SIGN[curve][POINT]]
+    comb, code = IMAGE.combs[curve], IMAGE.programs[SIGN[curve][COMB]]
     fields = 3 if curve == Curve.ED25519 else 2
     for _ in range(12):
         window = random.randrange(comb.windows)

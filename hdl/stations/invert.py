@@ -1,0 +1,125 @@
+"""Invert: an outbox word becomes its inverse in the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..engine.contexts import inbox_layout
+from ..engine.isa import WORD_BITS
+from ..field.inverter import Inverter
+from ..jobs import Modulus, invert_layout
+from .words import outbox_read_layout
+
+
+class Invert(wiring.Component):
+    """Takes jobs' numbers to the inverters and back.
+
+    The Z of a comb is in outbox word 3 and its inverse goes to inbox word 2; a nonce is in outbox
+    word 2 and its inverse goes to inbox word 3 (:mod:`intaglio.hdl.engine.programs.ecdsa`).
+
+    Parameters
+    ----------
+    jobs : int
+        Job contexts.
+    moduli : Sequence[int]
+        In the order of :class:`~intaglio.hdl.jobs.Modulus`.
+    units : int
+        Inverters, at least 1.
+
+    Members
+    -------
+    jobs_in : In(stream of {job, modulus})
+    outbox : Out({want, job, index}), outbox_taken : In(1), outbox_word : In(260)
+        Reads, one clock after a clock with ``want`` and ``outbox_taken``.
+    inbox : Out({enable, job, index, word}), inbox_taken : In(1)
+        Writes, done in a clock with ``enable`` and ``inbox_taken``.
+    inverted : Out(stream of {job})
+        The job may go on.
+
+    Security: the words are secret; they are zeroised when handed on.
+    """
+
+    def __init__(self, *, jobs: int, moduli: Sequence[int], units: int) -> None:
+        self.jobs, self.moduli, self.units = jobs, moduli, units
+        super().__init__(
+            {
+                "jobs_in": In(stream.Signature(invert_layout(jobs))),
+                "outbox": Out(outbox_read_layout(jobs)),
+                "outbox_taken": In(1),
+                "outbox_word": In(WORD_BITS),
+                "inbox": Out(inbox_layout(jobs)),
+                "inbox_taken": In(1),
+                "inverted": Out(stream.Signature(data.StructLayout({"job": range(jobs)}))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        inverters = [Inverter(self.moduli, self.jobs) for _ in range(self.units)]
+        for i, inverter in enumerate(inverters):
+            m.submodules[f"inverter{i}"] = inverter
+        self._give(m, inverters)
+        self._take(m, inverters)
+        return m
+
+    def _give(self, m: Module, inverters: list[Inverter]) -> None:
+        """Read a job's number and give it to the first inverter that is free."""
+        current, x = Signal(self.jobs_in.payload.shape()), Signal(256)
+        m.d.comb += [
+            self.outbox.job.eq(current.job),
+            self.outbox.index.eq(Mux(current.modulus == Modulus.ORDER, 2, 3)),
+        ]
+        with m.FSM():
+            with m.State("idle"):
+                m.d.comb += self.jobs_in.ready.eq(1)
+                m.d.sync += current.eq(self.jobs_in.payload)
+                with m.If(self.jobs_in.valid):
+                    m.next = "ask"
+            with m.State("ask"):
+                m.d.comb += self.outbox.want.eq(1)
+                with m.If(self.outbox_taken):
+                    m.next = "word"
+            with m.State("word"):
+                m.d.sync += x.eq(self.outbox_word)
+                m.next = "give"
+            with m.State("give"):
+                for i, inverter in enumerate(inverters):
+                    request = inverter.request
+                    with m.If(request.ready) if i == 0 else m.Elif(request.ready):
+                        m.d.comb += [
+                            request.valid.eq(1),
+                            request.payload.job.eq(current.job),
+                            request.payload.modulus.eq(current.modulus),
+                            request.payload.x.eq(x),
+                        ]
+                        m.d.sync += x.eq(0)
+                        m.next = "idle"
+
+    def _take(self, m: Module, inverters: list[Inverter]) -> None:
+        """Put the first result there is into its job's inbox."""
+        result = Signal(inverters[0].result.payload.shape())
+        ready = Signal()
+        m.d.comb += [
+            self.inbox.job.eq(result.job),
+            self.inbox.index.eq(Mux(result.modulus == Modulus.ORDER, 3, 2)),
+            self.inbox.word.eq(result.inverse),
+            self.inverted.payload.job.eq(result.job),
+        ]
+        for i, inverter in enumerate(inverters):
+            with m.If(inverter.result.valid) if i == 0 else m.Elif(inverter.result.valid):
+                m.d.comb += [result.eq(inverter.result.payload), inverter.result.ready.eq(ready)]
+        with m.FSM():
+            with m.State("write"):
+                any_valid = Cat(inverter.result.valid for inverter in inverters).any()
+                m.d.comb += self.inbox.enable.eq(any_valid)
+                with m.If(any_valid & self.inbox_taken):
+                    m.next = "tell"
+            with m.State("tell"):
+                m.d.comb += self.inverted.valid.eq(1)
+                with m.If(self.inverted.ready):
+                    m.d.comb += ready.eq(1)
+                    m.next = "write"
