@@ -56,19 +56,19 @@ def instruction_set() -> str:
     rows, low = [], 0
     for field in FIELDS:
         bits = f"{low}" if field.bits == 1 else f"{low + field.bits - 1}..{low}"
-        codes = f"`{field.kind.__name__}`" if field.kind else ""
-        rows.append((bits, f"`{field.name}`", codes, field.doc))
+        names = f"`{field.kind.__name__}`" if field.kind else ""
+        rows.append((bits, f"`{field.name}`", names, field.doc))
         low += field.bits
     parts = [
         f"{INSTRUCTION_BITS} bits.",
         _table(["bits", "field", "codes", "meaning"], rows),
     ]
-    rows = []
-    for kind in dict.fromkeys(field.kind for field in FIELDS if field.kind):
-        docs = _member_docs(kind)
-        for member in kind:
-            rows.append((f"`{kind.__name__}`", int(member), member.name, docs.get(member.name, "")))
-    parts.append(_table(["codes", "code", "name", "meaning"], rows))
+    codes = [
+        (f"`{kind.__name__}`", int(member), member.name, _member_docs(kind).get(member.name, ""))
+        for kind in dict.fromkeys(field.kind for field in FIELDS if field.kind)
+        for member in kind
+    ]
+    parts.append(_table(["codes", "code", "name", "meaning"], codes))
     return "\n\n".join(parts)
 
 

@@ -54,7 +54,7 @@ class OneEntry(EngineModel):
     def __init__(self) -> None:
         super().__init__(Image(4))
         self.table = Same()
-        self.tables = dict.fromkeys(Curve, self.table)  # type: ignore[assignment]
+        self.tables = dict.fromkeys(Curve, self.table)  # type: ignore[arg-type]
 
 
 @dataclass

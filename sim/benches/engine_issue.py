@@ -47,8 +47,8 @@ class Offers:
         barrel.log = lambda *entry: log.append(entry)
         for clock, program in self.offers:
             barrel.start(clock, LENGTHS[program])
-        while (clock := barrel.next_clock()) < float("inf"):
-            barrel.step(int(clock))
+        while (following := barrel.next_clock()) < float("inf"):
+            barrel.step(int(following))
         return log
 
 

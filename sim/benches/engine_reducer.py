@@ -37,7 +37,9 @@ def vectors() -> list[tuple[int, Out, Curve, bool]]:
     chosen: list[tuple[int, Out, Curve, bool]] = []
     sums = [*totals(), *(random.randrange(INPUT_BOUND) for _ in range(int(os.environ["VECTORS"])))]
     for curve in Curve:
-        chosen += [(total, Out.FOLD, curve, canonical) for total in sums for canonical in (0, 1)]
+        chosen += [
+            (total, Out.FOLD, curve, canonical) for total in sums for canonical in (False, True)
+        ]
         for word in words():
             other = random.choice([0, (1 << WORD_BITS) - 1, random.getrandbits(WORD_BITS)])
             low, high = word | other << WORD_BITS, other | word << WORD_BITS
