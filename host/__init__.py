@@ -6,7 +6,7 @@
         key = signer.load_key(intaglio.Curve.ED25519, secret)
         signature = signer.sign(key, message=b"payload")
 
-``intaglio.aio`` has the same as coroutines.
+``intaglio.aio`` has the same as coroutines, ``intaglio.metrics`` what Prometheus reads.
 """
 
 from __future__ import annotations
@@ -91,6 +91,6 @@ def open(
 
 
 def __getattr__(name: str) -> Any:
-    if name == "aio":
-        return import_module("intaglio.aio")
+    if name in ("aio", "metrics"):
+        return import_module(f"intaglio.{name}")
     raise AttributeError(f"module 'intaglio' has no attribute {name!r}")

@@ -25,7 +25,7 @@ from intaglio.errors import (
     IntaglioError,
     LinkError,
 )
-from intaglio.metrics import DeviceStats
+from intaglio.metrics import DeviceStats, log
 from intaglio.promise import running
 from intaglio.queued import MAX_QUEUED, QueuedSigner
 from intaglio.session import SILENT_TRIES
@@ -199,6 +199,7 @@ class DeviceSigner(QueuedSigner):
                 self._turn()
         except LinkError as error:
             end = error
+            log.warning("link lost", extra={"device": self._name, "error": str(error)})
         except BaseException as error:
             end = LinkError(f"the thread of {self._transport.name} failed: report this error")
             end.__cause__ = error
