@@ -257,6 +257,7 @@ class Member:
 
     def _bring_up(self, lane: Lane) -> None:
         """Load every key that it is to hold, then take work."""
+        self._refused.clear()
         while True:
             with self._owner.lock:
                 missing = [

@@ -26,7 +26,7 @@ def test_parts_of_a_url():
         ("/dev/ttyUSB0", "has no scheme"),
         ("sim:?profile", "write parameters as"),
         ("sim:?a=1&a=2", "gives a parameter twice"),
-        ("soft:?speed=9", "unknown parameter 'speed': known are none"),
+        ("soft:?speed=9", "unknown parameter 'speed': known are workers"),
         ("model:?sped=9", "unknown parameter 'sped': known are drop"),
         ("model:?drop=2", "drop=2 must be a number of 0.0..1.0"),
         ("model:?drop=x", "drop=x must be a number"),
