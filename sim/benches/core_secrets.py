@@ -26,7 +26,7 @@ def derived(curve: CurveId, key: bytes) -> dict[str, bytes]:
     if curve == CurveId.SECP256K1:
         n = SECP256K1.order
         d = int.from_bytes(key, "big")
-        return {"d": key, "dR mod n": (d * R % n).to_bytes(32, "big")}
+        return {"d": key, "dR^2 mod n": (d * R * R % n).to_bytes(32, "big")}
     order = ED25519.order
     digest = hashlib.sha512(key).digest()
     clamped = int.from_bytes(digest[:32], "little") & ((1 << 254) - 8) | 1 << 254
