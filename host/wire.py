@@ -2,13 +2,13 @@
 
 Everything both sides must agree on stands here and nowhere else: codes, records, limits and the
 version. The host packs these records with :mod:`struct`, the gateware lays them out as
-``data.StructLayout`` (:mod:`intaglio.hdl.layouts`), the golden core uses the same ``struct`` and the
-README's tables are rendered from this file (``python -m intaglio.wire``).
+``data.StructLayout`` (:mod:`intaglio.hdl.layouts`), the golden core uses the same ``struct`` and
+the README's tables are rendered from this file (``python -m intaglio.wiredoc``).
 
 A *frame* on a byte link is ``COBS(payload || CRC-32(payload)) || 00`` with the CRC of IEEE 802.3
-(:func:`zlib.crc32`), little-endian. A *payload* is a :data:`REQUEST` or :data:`REPLY` record followed
-by ``length`` bytes of body. All integers are little-endian; keys, digests and signatures are the byte
-strings of their own standards (RFC 8032, SEC 1).
+(:func:`zlib.crc32`), little-endian. A *payload* is a :data:`REQUEST` or :data:`REPLY` record
+followed by ``length`` bytes of body. All integers are little-endian; keys, digests and signatures
+are the byte strings of their own standards (RFC 8032, SEC 1).
 
 Tags are sequence numbers. A session opens with :attr:`Op.OPEN`, whose tag becomes the last accepted
 one; afterwards a request is accepted only if its tag is *newer* (:func:`is_newer`) than the last
@@ -53,7 +53,7 @@ class Op(enum.IntEnum):
     """Request codes (``REQUEST.op``)."""
 
     OPEN = 0x01
-    """Start a session: zeroise every key slot, reset the counters' session part; identity record."""
+    """Start a session: zeroise every key slot, reset the session's counters; identity record."""
     IDENTIFY = 0x02
     """Identity record; changes nothing and needs no session."""
     COUNTERS = 0x03
@@ -81,7 +81,7 @@ class CurveId(enum.IntEnum):
 
 
 class Status(enum.IntEnum):
-    """Reply codes (``REPLY.status``). Each but OK has one exception class in :mod:`intaglio.errors`."""
+    """Reply codes (``REPLY.status``). Each but OK has an exception in :mod:`intaglio.errors`."""
 
     OK = 0x00
     BAD_VERSION = 0x01

@@ -43,7 +43,10 @@ BOOKKEEPING = (
     "pool.free.storage",
     "jobs.records",
     "jobs.ended.storage",
-    *(f"jobs.queue_{station}.storage" for station in ("engine", "finish", "invert", "nonce", "sha512")),
+    *(
+        f"jobs.queue_{station}.storage"
+        for station in ("engine", "finish", "invert", "nonce", "sha512")
+    ),
 )
 """Who, where, how long and with what status: public, and left as it is."""
 

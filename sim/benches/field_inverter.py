@@ -1,4 +1,4 @@
-"""Bench of the inverter: edge and random numbers, several at once, against the division-step model."""
+"""Bench of the inverter: edge and random numbers, several at once, against its model."""
 
 from __future__ import annotations
 

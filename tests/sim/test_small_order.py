@@ -46,7 +46,7 @@ def point(curve: Weierstrass, context: Context) -> None:
 
 
 def run(curve: Weierstrass, d: int, z: int, k: int, x: int | None = None) -> Context:
-    """A signature with the nonce ``k``; with ``x``, its end finds this R.x instead of the true one."""
+    """A signature with the nonce ``k``; with ``x``, its end finds this R.x, not the true one."""
     context = Context(key=load(curve, d).key, inbox=[z, k, 0, 0])
     engine(curve).run(Program.ECDSA_SCALAR_K, context)
     engine(curve).invert(context, curve.order, source=2, target=3)
