@@ -50,7 +50,7 @@ blackbox =A:whitebox
 write_json top.json
 """
 """All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
-_ROUTING = ("--timing-allow-fail",)
+_ROUTING = ("--timing-allow-fail", "--router", "router2")
 _RESOURCES = {
     "LUT4": "TRELLIS_COMB",
     "FF": "TRELLIS_FF",
@@ -122,10 +122,12 @@ def build(
     placement is as fast as the engine clock.
     """
     chosen, size = named(board, profile)
-    manifest, data = _build(
-        chosen, size, git_revision(), range(1, seeds + 1), jobs, work, _Clock(report)
-    )
-    return replace(manifest, cycles_per_signature=cycles_per_signature(profile)), data
+    clock = _Clock(report)
+    clock("measuring cycles per signature")
+    cycles = cycles_per_signature(profile)
+    revision, tried = git_revision(), range(1, seeds + 1)
+    manifest, data = _build(chosen, size, revision, tried, jobs, work, clock)
+    return replace(manifest, cycles_per_signature=cycles), data
 
 
 def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
@@ -180,6 +182,8 @@ def _build(
     digest = rtl_digest(profile.name).hex()
     work.mkdir(parents=True, exist_ok=True)
     _elaborate(board, profile, revision, work, report)
+    if rtl_digest(profile.name).hex() != digest:
+        raise BuildError("the sources of the gateware changed while they were read: build again")
     _synthesise(work, told["yosys"], report)
 
     def route(seed: int) -> Routed:

@@ -18,6 +18,7 @@ from intaglio.hdl.boards.tools import BuildError
 from intaglio.hdl.digest import rtl_digest
 
 BOARD = "ulx3s-25f"
+CLOCK_MHZ = BOARDS[BOARD].clock_hz / 1e6
 CELLS = ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D", "EHXPLLL")
 
 # Stand in for the tools: nextpnr's Fmax is a function of the seed, the bitstream of its inputs.
@@ -37,12 +38,12 @@ if arguments == ["--version"]:
     raise SystemExit
 seed = int(arguments[arguments.index("--seed") + 1])
 print("Info: Routing..")
-mhz = [31.5, 33.25, 33.25, 29.0][seed - 1]
+mhz = CLOCK_MHZ + [1.5, 3.25, 3.25][seed - 1]
 cells = {cell: {"used": seed, "available": 100} for cell in CELLS}
-report = {"fmax": {"clk": {"achieved": mhz, "constraint": 30.0}}, "utilization": cells}
+report = {"fmax": {"clk": {"achieved": mhz, "constraint": CLOCK_MHZ}}, "utilization": cells}
 json.dump(report, open("report.json", "w"))
 open("top.config", "w").write(open("top.json").read() + str(seed))
-""".replace("CELLS", repr(CELLS)),
+""".replace("CELLS", repr(CELLS)).replace("CLOCK_MHZ", str(CLOCK_MHZ)),
     "ecppack": """
 if arguments == ["--version"]:
     print("Project Trellis ecppack Version 1.4-3")
@@ -64,8 +65,13 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: None) -> Pa
         path.chmod(0o755)
         monkeypatch.delenv(name.upper().replace("-", "_"), raising=False)
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setattr(build, "cycles_per_signature", lambda profile: {"ed25519": 7})
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No simulation."""
+    monkeypatch.setattr(build, "cycles_per_signature", lambda profile: {"ed25519": 7})
 
 
 def built(work: Path, **options: Any) -> tuple[Manifest, bytes]:
@@ -76,8 +82,9 @@ def test_manifest(fakes: Path, tmp_path: Path) -> None:
     manifest, data = built(tmp_path / "work", seeds=3)
     assert manifest.device == "LFE5U-25F-6BG381C"
     assert manifest.clock_hz == BOARDS[BOARD].clock_hz
-    assert manifest.fmax_hz == 33_250_000
-    assert manifest.seeds == {"1": 31_500_000, "2": 33_250_000, "3": 33_250_000}
+    slower, faster = (round((CLOCK_MHZ + more) * 1e6) for more in (1.5, 3.25))
+    assert manifest.fmax_hz == faster
+    assert manifest.seeds == {"1": slower, "2": faster, "3": faster}
     assert manifest.seed == 2
     assert manifest.sha256 == hashlib.sha256(data).hexdigest()
     assert data.endswith(b"2")
@@ -131,10 +138,10 @@ def test_check_finds_what_differs(fakes: Path, tmp_path: Path) -> None:
 
 
 def test_a_placement_too_slow_is_refused(fakes: Path, tmp_path: Path) -> None:
-    text = (fakes / "nextpnr-ecp5").read_text().replace("31.5", "30.0")
+    text = (fakes / "nextpnr-ecp5").read_text().replace("1.5, 3.25", "0.0, 0.0")
     (fakes / "nextpnr-ecp5").write_text(text)
     with pytest.raises(
-        BuildError, match=r"run at 30\.00 MHz at most, and its engine clock is 30 MHz"
+        BuildError, match=rf"run at {CLOCK_MHZ:.2f} MHz at most, .* is {CLOCK_MHZ:g} MHz: try more"
     ):
         built(tmp_path / "work")
 
