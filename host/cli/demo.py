@@ -220,7 +220,7 @@ def _show_cost(
     if alone:
         console.print("They count from a request's last byte to its answer, waiting included.")
         console.print("Signed once more with nothing else in the device:")
-        for label, cycles in alone.items():
-            console.print(escape(f"  {cycles:,} cycles: {label}"))
+        for label, lone in alone.items():
+            console.print(escape(f"  {lone:,} cycles: {label}"))
     took = f"Took {opening_s:.3f} s to open the device, {signing_s:.3f} s to sign and check."
     console.print(took + (" Simulated: seconds say nothing of a board." if simulated else ""))
