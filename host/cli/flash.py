@@ -169,6 +169,10 @@ def udev_rule(vendor: str, product: str) -> str:
 
 _REASONS = (
     (
+        r"support for \w+ was not enabled",
+        "this openFPGALoader was built without its programmer; run: apt install openfpgaloader",
+    ),
+    (
         r"LIBUSB_ERROR_ACCESS|[Pp]ermission|insufficient permissions|Cannot open DFU device",
         "you may not open it; run: {rule}, then plug it in again",
     ),

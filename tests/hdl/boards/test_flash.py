@@ -198,6 +198,10 @@ def test_another_identity_is_refused(
         ("libusb_open failed: LIBUSB_ERROR_ACCESS", 'idVendor}=="0403", ATTRS{idProduct}=="6015"'),
         ("unable to claim interface: LIBUSB_ERROR_BUSY", "another program uses it"),
         ("mismatch between target's idcode and bitstream idcode", "the FPGA there is another one"),
+        (
+            "Jtag: support for cmsisdap was not enabled at compile time",
+            "apt install openfpgaloader",
+        ),
         ("something new", "ended with status 3, see above"),
     ],
 )
