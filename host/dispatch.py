@@ -182,7 +182,7 @@ class Dispatcher:
 
     def moved(self, now: float) -> None:
         """Note that the link took bytes from :attr:`output`."""
-        self._session.moved(now)
+        self._session.moved(now, drained=not self.output)
 
     def feed(self, data: bytes, now: float) -> None:
         """Take in bytes from the device."""

@@ -9,10 +9,10 @@ so nothing is ever sent twice under one tag. A request that seems lost goes out 
 tag; the old tag stays good: whichever answer comes first answers the request, later ones count as
 ``unmatched``. A request seems lost
 
-* when nothing was heard for ``retry_s`` since it was sent (silence of the whole link, so a slow
-  device with a long queue is left alone as long as it answers anything);
+* when no job was answered for ``retry_s`` since it was sent, of whatever request (so a slow device
+  with a long queue is left alone as long as it gets on; that it answers COUNTERS says nothing);
 * when the device says BAD_FRAME: the frame after the last accepted tag was damaged;
-* when ``OVERTAKEN`` windows of requests sent after it have been answered.
+* when ``OVERTAKEN`` windows of jobs sent after it have been answered.
 
 DUPLICATE answers are counted and otherwise ignored: the first copy is answered by itself.
 KEY_IN_USE means "not yet": the request is sent again later.
@@ -39,6 +39,9 @@ FIRST_DELAY = 1 / 64
 """First wait after KEY_IN_USE, in units of ``retry_s``; doubled each time up to ``retry_s``."""
 TAG_GAP = 1 << 10
 """Tags left out before an OPEN, so that answers to an earlier session match nothing."""
+
+JOB_OPS = frozenset({wire.Op.LOAD_KEY, wire.Op.SIGN_MESSAGE, wire.Op.SIGN_DIGEST})
+"""What a device works on; it answers all else at once."""
 
 REPLY_BYTES = {
     wire.Op.OPEN: wire.IDENTITY.size,
@@ -144,6 +147,7 @@ class Session:
         self._heard_at = 0.0
         self._answered_at = 0.0
         self._moved_at = 0.0
+        self._unsent_jobs = False
         self.identity: Identity | None = None
         """What the device told in answer to OPEN; ``None`` before that."""
         self.resent = 0
@@ -214,15 +218,17 @@ class Session:
         self._pages = 0
         return handles
 
-    def moved(self, now: float) -> None:
-        """Note that the link took bytes: a link that is slow to send is not silent."""
-        self._moved_at = now
+    def moved(self, now: float, *, drained: bool = True) -> None:
+        """Note that the link took bytes, and whether all; one slow to send is not silent."""
+        if self._unsent_jobs:
+            self._moved_at = now
+            self._unsent_jobs = not drained
 
     def feed(self, data: bytes, now: float) -> list[Outcome]:
         """Outcomes of the replies that ``data`` completes. Follow with :meth:`poll`."""
         outcomes: list[Outcome] = []
         for payload in self._decoder.feed(data):
-            self._heard_at = self._moved_at = now
+            self._heard_at = now
             outcomes += self._take(payload, now)
         return outcomes
 
@@ -280,6 +286,7 @@ class Session:
         pending.passed_at = self._answered + len(self._sent) + OVERTAKEN * window
         self._sent[pending] = None
         request = pending.request
+        self._unsent_jobs |= request.op in JOB_OPS
         header = wire.REQUEST.pack(
             version=wire.VERSION,
             op=request.op,
@@ -300,6 +307,8 @@ class Session:
             self.unmatched += 1
             return []
         reply = wire.REPLY.unpack(payload)
+        if reply["op"] in JOB_OPS:
+            self._moved_at = now
         if reply["status"] == wire.Status.BAD_FRAME and reply["op"] == 0:
             self._send_after(reply["tag"], now)
             return []
@@ -315,8 +324,9 @@ class Session:
             pending.busy_tries += 1
             self._hold(pending, now + delay)
             return []
-        self._answered += 1
-        self._answered_at = now
+        if pending.request.op in JOB_OPS:
+            self._answered += 1
+            self._answered_at = now
         outcome = self._end(pending, **self._judge(pending, reply, payload[wire.REPLY.size :]))
         self._find_overtaken(now)
         return [outcome]

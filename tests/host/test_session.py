@@ -318,3 +318,30 @@ def test_tags_wrap(line):
 def test_secrets_do_not_show():
     assert "5a5a" not in repr(Request(Op.LOAD_KEY, b"\x5a" * 32))
     assert "Z" * 8 not in repr(Request(Op.LOAD_KEY, b"\x5a" * 32))
+
+
+def test_heartbeats_do_not_hide_a_lost_job(line):
+    line.submit("lost")
+    resent = []
+    for _ in range(400):
+        beat = line.submit("beat", Op.COUNTERS, b"")
+        line.session.moved(line.now)
+        line.now += 0.05 * RETRY_S
+        line.reply(beat, body=bytes(wire.COUNTERS.size))
+        resent += [line.now for header in line.poll() if header["op"] == Op.SIGN_MESSAGE]
+        if line.outcomes[-1].handle == "lost":
+            break
+    assert len(resent) == SILENT_TRIES - 1
+    assert resent[0] == pytest.approx(100 + RETRY_S, abs=0.06)
+    assert isinstance(line.outcomes[-1].error, errors.RequestTimeout)
+
+
+def test_a_link_that_is_slow_to_send_is_not_silent(line):
+    line.submit("big", body=bytes(4096))
+    for _ in range(10):
+        line.now += 0.9 * RETRY_S
+        line.session.moved(line.now, drained=False)
+        assert line.poll() == []
+    line.session.moved(line.now, drained=True)
+    line.session.moved(line.now + 0.5, drained=True)
+    assert line.session.next_deadline == line.now + RETRY_S
