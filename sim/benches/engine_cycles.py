@@ -21,7 +21,7 @@ from intaglio.sim.benches.engine_barrel import JOBS, KEYS, SLOTS, WINDOW
 from intaglio.sim.model.barrel import Barrel
 
 SHORT = [program for program in Program if "SCALAR" in program.name]
-PROGRAMS = [*random.choices(SHORT, k=30), Program.ED25519_POINT, *random.choices(SHORT, k=10)]
+PROGRAMS = [*random.choices(SHORT, k=30), Program.ED25519_COMB, *random.choices(SHORT, k=10)]
 WIPED_JOB = JOBS - 1
 """No program runs on it."""
 

@@ -19,7 +19,7 @@ from intaglio.sim import bfm
 from intaglio.sim.model.barrel import Barrel
 
 JOBS, KEYS = 8, 4
-LENGTHS = dict(zip(Program, (1, 2, 3, 5, 9, 14, 20, 33), strict=True))
+LENGTHS = {program: (1, 2, 3, 5, 9, 14, 20, 33)[program % 8] for program in Program}
 ENTRY_POINTS = {program: sum(list(LENGTHS.values())[:program]) for program in LENGTHS}
 ROM_DEPTH = sum(LENGTHS.values())
 
