@@ -64,6 +64,7 @@ format: setup ## Rewrite the sources in the house format
 
 docs: setup ## Refresh the generated tables in README.md
 	@$(BIN)/python -m intaglio.wiredoc README.md
+	@$(BIN)/python -m intaglio.sim.enginedoc hdl/README.md
 
 bitstreams: setup ## Build the bitstreams (an hour); ARGS=--check compares, BOARDS="..." chooses
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'

@@ -33,7 +33,7 @@ class Program(enum.IntEnum):
 class Image:
     """Everything the engine is loaded with: programs, constants, tables.
 
-    ``window`` is the comb's digit width (2..8). ``curve`` is secp256k1; tests pass a subgroup of
+    ``window`` is the comb's digit width (4..8). ``curve`` is secp256k1; tests pass a subgroup of
     odd prime order of its quadratic twist. ``release_check`` chooses whether the programs check
     what they computed; see :mod:`.ed25519` and :mod:`.ecdsa` for what is checked.
     """
