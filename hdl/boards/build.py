@@ -282,10 +282,9 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
 
 
 _STAGES = (
-    ("Running simulated annealing placer", "placing, refining"),
     ("Creating initial analytic placement", "placing"),
-    ("Routing globals", "routing clocks"),
-    ("Routing..", "routing"),
-    ("Routing complete", "timing"),
+    ("Running simulated annealing placer", "refining the placement"),
+    ("Running router", "routing"),
+    ("Critical path report", "timing"),
 )
 """How lines of nextpnr's log begin, and the phase each opens."""

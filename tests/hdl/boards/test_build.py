@@ -37,7 +37,7 @@ if arguments == ["--version"]:
     print('"nextpnr-ecp5" -- Next Generation Place and Route (Version 9.8-7)', file=sys.stderr)
     raise SystemExit
 seed = int(arguments[arguments.index("--seed") + 1])
-print("Info: Routing..")
+print("Info: Running router2...")
 mhz = CLOCK_MHZ + [1.5, 3.25, 3.25][seed - 1]
 cells = {cell: {"used": seed, "available": 100} for cell in CELLS}
 report = {"fmax": {"clk": {"achieved": mhz, "constraint": CLOCK_MHZ}}, "utilization": cells}
@@ -121,6 +121,19 @@ def test_the_netlist_is_kept_until_its_inputs_change(fakes: Path, tmp_path: Path
     assert (work / "calls").read_text() == "yosys yosys "
 
 
+def test_progress(fakes: Path, tmp_path: Path) -> None:
+    phases: list[str] = []
+    build.build(BOARD, "small", work=tmp_path, report=lambda stage, seconds: phases.append(stage))
+    assert phases == [
+        "measuring cycles per signature",
+        "elaborating",
+        "synthesising",
+        "seed 1: packing into cells",
+        "seed 1: routing",
+        "packing",
+    ]
+
+
 def test_check_finds_what_differs(fakes: Path, tmp_path: Path) -> None:
     manifest, _ = built(tmp_path / "work", seeds=2)
 
@@ -149,7 +162,7 @@ def test_a_placement_too_slow_is_refused(fakes: Path, tmp_path: Path) -> None:
 def test_a_tool_that_fails_is_quoted(fakes: Path, tmp_path: Path) -> None:
     text = (fakes / "nextpnr-ecp5").read_text()
     (fakes / "nextpnr-ecp5").write_text(
-        text.replace('print("Info: Routing..")', 'raise SystemExit("ERROR: no bels left")')
+        text.replace('print("Info: Running router2...")', 'raise SystemExit("ERROR: no bels left")')
     )
     with pytest.raises(BuildError, match="exit status 1:\nERROR: no bels left"):
         built(tmp_path / "work")
