@@ -170,8 +170,7 @@ class Pool(QueuedSigner):
         with self.lock:
             for held in [self._held[key]] if key is not None else list(self._held.values()):
                 del self._held[held.key]
-                held.wiped = True
-                held.secret[:] = bytes(len(held.secret))
+                held.wipe()
                 for member in self._router.members:
                     theirs = member.keys.pop(held.key, None)
                     if theirs is not None and member.lane is not None:
@@ -215,7 +214,7 @@ class Pool(QueuedSigner):
             self._closed = True
             waiting = self._router.drop_all()
             for held in self._held.values():
-                held.secret[:] = bytes(len(held.secret))
+                held.wipe()
             self._held.clear()
             for member in self._router.members:
                 member.remove()
