@@ -35,6 +35,7 @@ from intaglio.signer import Secret, done, failed
 from intaglio.soft import open_soft
 from intaglio.transport.base import ParsedUrl, Transport, open_transport
 from intaglio.values import Counters, Identity, Key, check_secret
+from intaglio.wire import ReleaseCheck
 from intaglio.work import Work, unknown_key
 
 TICK_S = 0.5
@@ -88,6 +89,9 @@ class Pool(QueuedSigner):
             name="pool",
             curves=tuple(curve for curve in Curve if any(curve in one.curves for one in known)),
             profile="pool",
+            release_check=min(
+                (one.release_check for one in known if one.job_slots), default=ReleaseCheck.NONE
+            ),
             key_slots=min((one.key_slots for one in known if one.key_slots), default=0),
             job_slots=sum(one.job_slots for one in known),
             pool_bytes=sum(one.pool_bytes for one in known),
