@@ -257,6 +257,7 @@ class SigningCore(wiring.Component):
                 ]
         for user in (feed, invert, finish):
             m.d.comb += user.outbox_word.eq(barrel.outbox_word)
+        m.d.comb += finish.outbox_damaged.eq(barrel.outbox_damaged)
         m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),

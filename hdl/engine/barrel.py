@@ -44,8 +44,8 @@ class Barrel(wiring.Component):
         The program has ended, for one clock. Flags gather over the programs of a job until wiped.
     inbox : In({enable, job, index, word})
         Writes an inbox word; not while the job runs.
-    outbox : In({job, index}), outbox_word : Out(WORD_BITS)
-        Reads an outbox word, one clock later.
+    outbox : In({job, index}), outbox_word : Out(WORD_BITS), outbox_damaged : Out(1)
+        Reads an outbox word, one clock later, and whether it was altered since it was stored.
     key_read : Out({key, index}), key_word : In(WORD_BITS)
         Read port of the key store, one clock later. Secret.
     key_write : Out({enable, key, index, word})
@@ -73,6 +73,7 @@ class Barrel(wiring.Component):
                 "inbox": In(inbox_layout(jobs)),
                 "outbox": In(outbox_layout(jobs)),
                 "outbox_word": Out(WORD_BITS),
+                "outbox_damaged": Out(1),
                 "key_read": Out(data.StructLayout(key_address)),
                 "key_word": In(WORD_BITS),
                 "key_write": Out(
@@ -107,6 +108,7 @@ class Barrel(wiring.Component):
             contexts.inbox.eq(self.inbox),
             contexts.outbox.eq(self.outbox),
             self.outbox_word.eq(contexts.outbox_word),
+            self.outbox_damaged.eq(contexts.outbox_damaged),
             self.issued.eq(issue.valid),
         ]
         valid, slot = self._delay_line(m, issue, FETCH + alu.latency)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from functools import reduce
+from operator import xor
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
@@ -26,6 +29,18 @@ Words = data.StructLayout(
 """What is read for an instruction, one clock after its addresses."""
 
 
+GUARD_BITS = 28
+"""Check bits of a stored word; with them it still fits eight block RAMs of 36 bits."""
+
+Stored = data.StructLayout({"word": WORD_BITS, "guard": GUARD_BITS})
+"""A word as it is stored."""
+
+
+def guard(word: Value) -> Value:
+    """XOR of the word's pieces: another for words that differ in one bit, or in 28 in a row."""
+    return reduce(xor, [word[i : i + GUARD_BITS] for i in range(0, WORD_BITS, GUARD_BITS)])
+
+
 class Contexts(wiring.Component):
     """Memories of the job contexts.
 
@@ -37,14 +52,15 @@ class Contexts(wiring.Component):
         A retiring instruction, its result and whether that is zero.
     inbox : In({enable, job, index, word})
         Written by lanes and intake. A clock with a retiring instruction is as good as any other.
-    outbox : In({job, index}), outbox_word : Out
-        Read by lanes and reply, one clock later.
+    outbox : In({job, index}), outbox_word : Out, outbox_damaged : Out(1)
+        Read by lanes and reply, one clock later. ``outbox_damaged``: not the word that was stored.
     flags_job : In, flags : Out(Flags)
         Flags of a job after this clock's retiring instruction; combinational.
     wipe : In(stream of {job})
         Zeroise a job's context in clocks in which nothing else is written; taken when done.
 
-    Security: all but the outbox and the flags is secret.
+    Security: all but the outbox and the flags is secret. Each word is stored with :func:`guard`; a
+    job that reads a word altered since is faulted until it is wiped.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -63,6 +79,7 @@ class Contexts(wiring.Component):
                 "inbox": In(inbox_layout(jobs)),
                 "outbox": In(outbox_layout(jobs)),
                 "outbox_word": Out(WORD_BITS),
+                "outbox_damaged": Out(1),
                 "flags": Out(Flags),
                 "wipe": In(stream.Signature(data.StructLayout({"job": job}))),
             }
@@ -78,15 +95,19 @@ class Contexts(wiring.Component):
             m.d.comb += self.wipe.ready.eq(step == REGISTERS - 1)
         job = Signal(range(self.jobs))
         word = Signal(WORD_BITS)
+        stored = Signal(Stored)
+        m.d.comb += [stored.word.eq(word), stored.guard.eq(guard(word))]
         m.d.comb += job.eq(Mux(wiping, self.wipe.payload.job, self.write_job))
         with m.If(self.write_valid):
             m.d.comb += word.eq(self.write_word)
+        damaged: list[Value] = []
 
         def memory(name: str, words: int) -> tuple[ReadPort, WritePort, Memory]:
-            store = Memory(shape=WORD_BITS, depth=self.jobs * words, init=[])
+            store = Memory(shape=Stored, depth=self.jobs * words, init=[])
             m.submodules[name] = store
             read, write = store.read_port(), store.write_port()
-            m.d.comb += write.data.eq(word)
+            m.d.comb += write.data.eq(stored)
+            damaged.append(guard(read.data.word) != read.data.guard)
             return read, write, store
 
         def at(index: Signal, words: int, owner: Signal) -> Cat:
@@ -97,7 +118,7 @@ class Contexts(wiring.Component):
             read, write, _ = memory(f"registers{i}", REGISTERS)
             m.d.comb += [
                 read.addr.eq(at(address, REGISTERS, self.read_job)),
-                self.words[f"register{i}"].eq(read.data),
+                self.words[f"register{i}"].eq(read.data.word),
                 write.addr.eq(at(Mux(wiping, step, retire.rd), REGISTERS, job)),
                 write.en.eq(wiping | (self.write_valid & retire.write)),
             ]
@@ -105,7 +126,7 @@ class Contexts(wiring.Component):
         read, write, _ = memory("digit_words", 1)
         m.d.comb += [
             read.addr.eq(self.read_job),
-            self.words.digits.eq(read.data),
+            self.words.digits.eq(read.data.word),
             write.addr.eq(job),
             write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
         ]
@@ -114,39 +135,51 @@ class Contexts(wiring.Component):
         reply = store.read_port()
         m.d.comb += [
             read.addr.eq(at(self.read_op.p0, OUTBOX_WORDS, self.read_job)),
-            self.words.outbox.eq(read.data),
+            self.words.outbox.eq(read.data.word),
             reply.addr.eq(at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
-            self.outbox_word.eq(reply.data),
+            self.outbox_word.eq(reply.data.word),
+            self.outbox_damaged.eq(guard(reply.data.word) != reply.data.guard),
             write.addr.eq(at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
             write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))),
         ]
 
-        store = Memory(shape=WORD_BITS, depth=self.jobs * INBOX_WORDS, init=[])
-        m.submodules.inbox_words = store
-        read, write = store.read_port(), store.write_port()
+        read, write, _ = memory("inbox_words", INBOX_WORDS)
         m.d.comb += [
             read.addr.eq(at(self.read_op.p0, INBOX_WORDS, self.read_job)),
-            self.words.inbox.eq(read.data),
+            self.words.inbox.eq(read.data.word),
             write.addr.eq(at(step, INBOX_WORDS, job)),
             write.en.eq(wiping | self.inbox.enable),
         ]
         with m.If(self.inbox.enable):
             m.d.comb += [
                 write.addr.eq(at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
-                write.data.eq(self.inbox.word),
+                write.data.word.eq(self.inbox.word),
+                write.data.guard.eq(guard(self.inbox.word)),
             ]
-        self._flags(m, wiping, job)
+        self._flags(m, wiping, job, Cat(damaged).any())
         return m
 
-    def _flags(self, m: Module, wiping: Signal, job: Signal) -> None:
-        """Flags of the instruction being read, and of the job whose instruction retires."""
+    def _flags(self, m: Module, wiping: Signal, job: Signal, damaged: Value) -> None:
+        """Flags of the instruction being read, and of the job whose instruction retires.
+
+        A damaged word faults its job, whether the instruction wanted it or not.
+        """
+        altered, reader = Signal(self.jobs), Signal(range(self.jobs))
+        m.d.sync += reader.eq(self.read_job)
+        with m.If(damaged):
+            m.d.sync += altered.bit_select(reader, 1).eq(1)
+        with m.If(wiping):
+            m.d.sync += altered.bit_select(job, 1).eq(0)
+        fault = Signal()
         m.submodules.flag_words = store = Memory(shape=Flags, depth=self.jobs, init=[])
         read, before, write = store.read_port(), store.read_port(domain="comb"), store.write_port()
         m.d.comb += [
             read.addr.eq(self.read_job),
             self.words.flags.eq(read.data),
             before.addr.eq(self.write_job),
+            fault.eq(before.data.fault | altered.bit_select(self.write_job, 1)),
             self.flags.eq(before.data),
+            self.flags.fault.eq(fault),
             write.addr.eq(job),
             write.en.eq(wiping | self.write_valid),
         ]
@@ -155,9 +188,9 @@ class Contexts(wiring.Component):
             m.d.comb += write.data.eq(self.flags)
             with m.Switch(self.write_op.check):
                 with m.Case(Check.ZERO):
-                    m.d.comb += self.flags.fault.eq(before.data.fault | ~zero)
+                    m.d.comb += self.flags.fault.eq(fault | ~zero)
                 with m.Case(Check.NONZERO):
-                    m.d.comb += self.flags.fault.eq(before.data.fault | zero)
+                    m.d.comb += self.flags.fault.eq(fault | zero)
                 with m.Case(Check.PARITY):
                     m.d.comb += self.flags.odd.eq(bit)
                 with m.Case(Check.NEGATE):

@@ -28,8 +28,9 @@ class Finish(wiring.Component):
         Send no replies (the session they belong to is over).
     record_job : Out, record : In
         Lookup of a job's record, in the same clock.
-    outbox : Out({want, job, index}), outbox_taken : In(1), outbox_word : In(260)
-        Reads, one clock after a clock with ``want`` and ``outbox_taken``.
+    outbox : Out({want, job, index}), outbox_taken : In(1)
+    outbox_word : In(260), outbox_damaged : In(1)
+        Reads, one clock after a clock with ``want`` and ``outbox_taken``. A damaged word is FAULT.
     key_write : Out(stream of {slot, index, data}), key_finish : Out(stream), key_release : Out(1)
         Public words of a loaded key; end of the load; the slot has one job less.
     reply : Out(stream of reply_layout)
@@ -60,6 +61,7 @@ class Finish(wiring.Component):
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
                 "outbox_word": In(WORD_BITS),
+                "outbox_damaged": In(1),
                 "key_write": Out(stream.Signature(key_write_layout(keys))),
                 "key_finish": Out(stream.Signature(keystore.Finish(keys))),
                 "key_release": Out(1),
@@ -115,7 +117,7 @@ class Finish(wiring.Component):
                     m.d.sync += cycles.eq(self.now - record.start)
                     m.next = "read"
             with m.State("read"):
-                self._read(m, current.job, words)
+                self._read(m, current, words)
             with m.State("checked"):
                 with m.If(~is_good):
                     m.d.sync += [word.eq(0) for word in words]
@@ -168,18 +170,20 @@ class Finish(wiring.Component):
                 m.next = "idle"
         return m
 
-    def _read(self, m: Module, job: Signal, words: list[Signal]) -> None:
-        """Read the outbox."""
+    def _read(self, m: Module, current: data.View, words: list[Signal]) -> None:
+        """Read the outbox; damage is a fault."""
         index, arrives = Signal(range(OUTBOX_WORDS)), Signal()
         m.d.comb += [
             self.outbox.want.eq(~arrives),
-            self.outbox.job.eq(job),
+            self.outbox.job.eq(current.job),
             self.outbox.index.eq(index),
         ]
         with m.If(self.outbox_taken & ~arrives):
             m.d.sync += arrives.eq(1)
         with m.If(arrives):
             m.d.sync += [arrives.eq(0), index.eq(index + 1)]
+            with m.If(self.outbox_damaged):
+                m.d.sync += current.status.eq(Status.FAULT)
             with m.Switch(index):
                 for i, word in enumerate(words):
                     with m.Case(i):

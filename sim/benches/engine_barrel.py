@@ -125,12 +125,15 @@ class Driver:
     def memory(self, name: str) -> Any:
         return getattr(self.dut.barrel.contexts, name)
 
+    def words(self, name: str, start: int, count: int) -> list[int]:
+        """Words of a memory without their guards."""
+        memory = self.memory(name)
+        return [int(memory[start + i].value) & (1 << WORD_BITS) - 1 for i in range(count)]
+
     def compare(self, job: int, key: int, context: Context) -> None:
-        registers = [int(self.memory("registers2")[job * REGISTERS + i].value) for i in range(16)]
-        assert registers == context.registers
-        outbox = [int(self.memory("outbox_words")[job * OUTBOX_WORDS + i].value) for i in range(4)]
-        assert outbox == context.outbox
-        assert int(self.memory("digit_words")[job].value) == context.digits
+        assert self.words("registers2", job * REGISTERS, REGISTERS) == context.registers
+        assert self.words("outbox_words", job * OUTBOX_WORDS, OUTBOX_WORDS) == context.outbox
+        assert self.words("digit_words", job, 1) == [context.digits]
         keys = [int(self.dut.keys[key * KEY_WORDS + i].value) for i in range(KEY_WORDS)]
         assert keys == context.key
         flags = context.fault | context.odd << 1 | context.neg << 2 | context.over << 3
