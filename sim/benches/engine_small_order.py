@@ -13,8 +13,10 @@ import cocotb
 from cocotb.triggers import RisingEdge, ValueChange
 
 from intaglio.hdl.engine.assembler import SHARED
-from intaglio.hdl.engine.isa import KEY_WORDS, REGISTERS
+from intaglio.hdl.engine.contexts import GUARD_BITS
+from intaglio.hdl.engine.isa import KEY_WORDS, REGISTERS, WORD_BITS
 from intaglio.hdl.engine.programs import Image, Program
+from intaglio.hdl.engine.programs import ecdsa as ecdsa_programs
 from intaglio.params import SECP256K1
 from intaglio.sim import bfm
 from intaglio.sim.benches.engine_barrel import Driver
@@ -30,6 +32,18 @@ COUNT = int(os.environ["COUNT"])
 JOBS_AT_ONCE = 4
 CLOCKS_PER_CASE = 200_000
 N, P = CURVE.order, CURVE.p
+Inversion = tuple[int, int, int]
+Z_INVERSE: Inversion = (P, ecdsa_programs.OUT_Z, ecdsa_programs.IN_Z_INVERSE)
+K_INVERSE: Inversion = (N, ecdsa_programs.OUT_K, ecdsa_programs.IN_K_INVERSE)
+"""Modulus, outbox word and inbox word of the inversions that follow a program."""
+
+
+def guarded(word: int) -> int:
+    """``word`` as a context stores it: see :func:`intaglio.hdl.engine.contexts.guard`."""
+    pieces, rest = 0, word
+    while rest:
+        pieces, rest = pieces ^ rest & ((1 << GUARD_BITS) - 1), rest >> GUARD_BITS
+    return word | pieces << WORD_BITS
 
 
 class Case(NamedTuple):
@@ -71,8 +85,19 @@ class EventDriver(Driver):
     async def force_x(self, job: int, context: Context, x: int) -> None:
         context.registers[SHARED["x"]] = x
         for copy in range(4):
-            self.memory(f"registers{copy}")[job * REGISTERS + SHARED["x"]].value = x
+            self.memory(f"registers{copy}")[job * REGISTERS + SHARED["x"]].value = guarded(x)
         await RisingEdge(self.dut.clk)
+
+    async def execute(
+        self, job: int, context: Context, program: Program, inversions: tuple[Inversion, ...] = ()
+    ) -> None:
+        """Run ``program`` here and on the model, compare, then do ``inversions`` for both."""
+        await self.run(program, job, job)
+        self.model.run(program, context)
+        self.compare(job, job, context)
+        for inversion in inversions:
+            self.model.invert(context, *inversion)
+            await self.write_inbox(job, context.inbox)
 
     async def wipe(self, job: int) -> None:
         async with self.lock:
