@@ -68,3 +68,21 @@ def test_wiping_of_keys(core: runner.Build) -> None:
 
 def test_keys_cannot_be_read(core: runner.Build) -> None:
     run(core, "core_secrets", "no_opcode_reads_a_key")
+
+
+def check_faults(measured: dict[str, Any], least: int) -> None:
+    """No class of faults ended as it must not (the bench sees to that); enough of them hit."""
+    assert measured["faults"] >= least
+    outcomes = measured["outcomes"]
+    for name in ("registers", "comb digits", "inbox", "outbox", "message", "key words", "tables"):
+        assert outcomes[name].get("fault"), f"{name}: no fault hit, {outcomes[name]}"
+
+
+def test_faults(core: runner.Build) -> None:
+    check_faults(run(core, "core_faults", "faults_in_jobs", batches=2), 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 5))
+def test_more_faults(core: runner.Build, seed: int) -> None:
+    check_faults(run(core, "core_faults", "faults_in_jobs", seed=seed, batches=8), 600)

@@ -1,0 +1,278 @@
+"""Bench of the whole core: bits flipped in its memories while it signs.
+
+One bit of one memory word is flipped at a random clock of a job, and stays so until the word is
+written again or the batch has ended. :data:`OUTCOMES` says for each class of faults how jobs may
+end: rightly or in FAULT where the release check claims to catch the class. What it does not claim,
+and the bench only measures:
+
+* *key prefix*: another nonce from the start, a valid signature;
+* *flags*: the recovery id, or which of s and n - s is the signature;
+* *digest*: a good signature of another digest;
+* *public key*: the challenge of Ed25519 is of another key, so the signature is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import cocotb
+import coincurve
+import nacl.exceptions
+import nacl.signing
+from cocotb.triggers import ClockCycles
+
+from intaglio import wire
+from intaglio.hdl.engine.contexts import Stored
+from intaglio.hdl.engine.isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Curve
+from intaglio.hdl.engine.programs import Image
+from intaglio.hdl.jobs import record_layout
+from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS, Word
+from intaglio.hdl.pool import PAGE_WORDS
+from intaglio.hdl.profiles import SMALL
+from intaglio.params import SECP256K1
+from intaglio.sim import bfm
+from intaglio.sim.benches.core_host import CURVES, Pair, secret, split
+from intaglio.wire import CurveId, Op, Status
+
+BATCHES = int(os.environ.get("BATCHES", "1"))
+"""Batches of jobs a class."""
+
+CLASSES = tuple(filter(None, os.environ.get("CLASSES", "").split(",")))
+"""Classes to try; empty: all."""
+
+LIFE_CLOCKS = 70_000
+"""Clocks from a batch's last request within which faults come; its jobs take some more."""
+
+LENGTH = 200
+"""Bytes of the messages: two pages."""
+
+Fault = Callable[[Any, int], tuple[Any, int]]
+"""Memory word and width, of the job in a context (which has been read from its record)."""
+
+LAYOUT = record_layout(SMALL.key_slots, SMALL.pool_pages)
+
+
+def of_context(memory: str, words: int, bits: int = Stored.size) -> Fault:
+    """Any word of the job's part of a context memory."""
+
+    def choose(dut: Any, job: int) -> tuple[Any, int]:
+        store = getattr(dut.barrel.contexts, memory)
+        return store[job * words + random.randrange(words)], bits
+
+    return choose
+
+
+def register(dut: Any, job: int) -> tuple[Any, int]:
+    return of_context(f"registers{random.randrange(4)}", REGISTERS)(dut, job)
+
+
+def high_word(dut: Any, job: int) -> tuple[Any, int]:
+    return dut.barrel.high_words[random.randrange(SMALL.issue_slots)], WORD_BITS
+
+
+def record_of(dut: Any, job: int) -> dict[str, int]:
+    return bfm.unpack(LAYOUT, int(dut.jobs.records[job].value))
+
+
+def message(dut: Any, job: int) -> tuple[Any, int]:
+    page = record_of(dut, job)["page"]
+    return dut.pool.words[page * PAGE_WORDS + random.randrange(PAGE_WORDS)], 64
+
+
+def digest(dut: Any, job: int) -> tuple[Any, int]:
+    return dut.feed.digests[job], 256
+
+
+def key_word(*indices: Word) -> Fault:
+    """A secret word of the job's key."""
+
+    def choose(dut: Any, job: int) -> tuple[Any, int]:
+        slot = record_of(dut, job)["slot"]
+        return dut.keys.secrets[slot * SECRET_WORDS + random.choice(indices).value], 256
+
+    return choose
+
+
+def public_word(dut: Any, job: int) -> tuple[Any, int]:
+    slot = record_of(dut, job)["slot"]
+    return dut.keys.publics[slot * PUBLIC_WORDS], 256
+
+
+JOB_FAULTS: dict[str, Fault] = {
+    "registers": register,
+    "high words": high_word,
+    "comb digits": of_context("digit_words", 1),
+    "inbox": of_context("inbox_words", INBOX_WORDS),
+    "outbox": of_context("outbox_words", OUTBOX_WORDS),
+    "message": message,
+    "key words": key_word(Word.SCALAR0, Word.SCALAR1, Word.RAW),
+    "key prefix": key_word(Word.PREFIX),
+    "public key": public_word,
+    "flags": of_context("flag_words", 1, 4),
+    "digest": digest,
+}
+
+
+OK_OR_FAULT = frozenset({"right", "fault"})
+OUTCOMES = {name: OK_OR_FAULT for name in (*JOB_FAULTS, "tables")} | {
+    "key prefix": OK_OR_FAULT | {"valid, other nonce"},
+    "flags": OK_OR_FAULT | {"wrong recovery id", "high s"},
+    "digest": OK_OR_FAULT | {"wrong"},
+    "public key": OK_OR_FAULT | {"wrong"},
+}
+"""How jobs may end, by class of faults."""
+
+RESTORED = ("key words", "key prefix", "public key")
+"""Classes of faults that nothing in the core would undo."""
+
+
+class Faults:
+    """Flips bits, counts them, and puts back what nobody else would."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: list[tuple[Any, int]] = []
+
+    def flip(self, word: Any, bits: int, *, restore: bool) -> None:
+        value = int(word.value)
+        self.count += 1
+        if restore:
+            self._before.append((word, value))
+        word.value = value ^ 1 << random.randrange(bits)
+
+    def restore(self) -> None:
+        for word, value in reversed(self._before):
+            word.value = value
+        self._before.clear()
+
+
+def outcome(pair: Pair, reply: bytes, expected: bytes, request: bytes, keys: list[bytes]) -> str:
+    """What a reply is, beside the one expected."""
+    (header, body), (golden, right) = split(reply), split(expected)
+    if header["status"] == Status.FAULT:
+        return "fault"
+    assert header["status"] == Status.OK, header
+    if body == right:
+        return "right" if header["recid"] == golden["recid"] else "wrong recovery id"
+    asked, content = wire.REQUEST.unpack(request), request[wire.REQUEST.size :]
+    key = keys[asked["slot"]]
+    if asked["curve"] == CurveId.ED25519:
+        try:
+            nacl.signing.SigningKey(key).verify_key.verify(content, body)
+        except nacl.exceptions.BadSignatureError:
+            return "wrong"
+        return "valid, other nonce"
+    hashed = content if asked["op"] == Op.SIGN_DIGEST else hashlib.sha256(content).digest()
+    r, s = body[:32], int.from_bytes(body[32:], "big")
+    negated = r + (SECP256K1.order - s).to_bytes(32, "big")
+    if negated == right:
+        return "high s"
+    public = coincurve.PrivateKey(key).public_key.format()
+    for recid in range(4):
+        try:
+            found = coincurve.PublicKey.from_signature_and_message(
+                body + bytes([recid]), hashed, hasher=None
+            )
+        except Exception:  # no such point
+            continue
+        if found.format() == public:
+            return "valid, other nonce"
+    return "wrong"
+
+
+async def batch(
+    pair: Pair, keys: list[bytes], generations: list[int], inject: Callable[[], Any], op: Op
+) -> Counter[str]:
+    """As many jobs as the core holds, ``inject`` at work beside them: how they ended."""
+    host, requests, expected = pair.host, {}, {}
+    for number in range(SMALL.job_slots):
+        slot = number % len(keys)
+        curve = CURVES[slot % 2] if op == Op.SIGN_MESSAGE else CurveId.SECP256K1
+        if op == Op.SIGN_DIGEST:
+            slot |= 1
+        body = random.randbytes(LENGTH if op == Op.SIGN_MESSAGE else wire.DIGEST_BYTES)
+        fields = {"slot": slot, "curve": curve, "generation": generations[slot]}
+        payload = host.request(op, body, **fields)
+        requests[host.tag] = payload
+        expected[host.tag] = pair.golden.transact(payload)
+        await host.send(payload)
+    injecting = cocotb.start_soon(inject())
+    replies = await host.gathered(SMALL.job_slots)
+    await host.idle()
+    injecting.cancel()
+    seen: Counter[str] = Counter()
+    for reply in replies:
+        tag = split(reply)[0]["tag"]
+        seen[outcome(pair, reply, expected[tag], requests[tag], keys)] += 1
+    return seen
+
+
+async def signer(dut: Any) -> tuple[Pair, list[bytes], list[int]]:
+    """Both cores with four keys; the keys and their generations."""
+    pair = Pair(dut)
+    await pair.start()
+    await pair.submit(Op.OPEN)
+    keys = [secret(CURVES[slot % 2]) for slot in range(4)]
+    for slot, key in enumerate(keys):
+        await pair.submit(Op.LOAD_KEY, key, slot=slot, curve=CURVES[slot % 2])
+    await pair.settle()
+    return pair, keys, [2] * len(keys)
+
+
+def damage_tables(dut: Any, faults: Faults) -> None:
+    """A bit of one field of every entry of one window, for each curve: each job reads one."""
+    image = Image(SMALL.window)
+    for curve, comb in image.combs.items():
+        window = random.randrange(comb.windows)
+        fields = 3 if curve == Curve.ED25519 else 2
+        table = getattr(dut.barrel.table, f"table{random.randrange(fields)}")
+        base = len(image.tables[Curve.ED25519]) if curve == Curve.SECP256K1 else 0
+        first = base + window * comb.entries
+        for entry in range(first, first + comb.entries):
+            faults.flip(table[entry], 255, restore=True)
+
+
+@cocotb.test()
+async def faults_in_jobs(dut: Any) -> None:
+    """A fault in each job, of each class in turn; the core works on afterwards."""
+    pair, keys, generations = await signer(dut)
+    faults = Faults()
+    results: dict[str, Counter[str]] = {}
+
+    async def one_in_each_job(name: str) -> None:
+        times = sorted(random.randrange(LIFE_CLOCKS) for _ in range(SMALL.job_slots))
+        order = random.sample(range(SMALL.job_slots), SMALL.job_slots)
+        now = 0
+        for time, job in zip(times, order, strict=True):
+            await ClockCycles(dut.clk, max(1, time - now))
+            now = time
+            if int(dut.taken.value) >> job & 1:
+                faults.flip(*JOB_FAULTS[name](dut, job), restore=name in RESTORED)
+
+    async def in_tables(name: str) -> None:
+        damage_tables(dut, faults)
+
+    for name in CLASSES or OUTCOMES:
+        inject = in_tables if name == "tables" else one_in_each_job
+        op = Op.SIGN_DIGEST if name == "digest" else Op.SIGN_MESSAGE
+        results[name] = Counter()
+        for _ in range(BATCHES):
+            results[name] += await batch(pair, keys, generations, partial(inject, name), op)
+            faults.restore()
+        unexpected = set(results[name]) - OUTCOMES[name]
+        assert not unexpected, f"{name}: {dict(results[name])}"
+    quiet = await batch(pair, keys, generations, partial(sleep, dut), Op.SIGN_MESSAGE)
+    assert set(quiet) == {"right"}, "a fault outlived its batch"
+    bfm.record("outcomes", results)
+    bfm.record("faults", faults.count)
+
+
+async def sleep(dut: Any) -> None:
+    """Inject nothing."""
+    await ClockCycles(dut.clk, 1)
