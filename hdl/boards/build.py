@@ -50,7 +50,9 @@ blackbox =A:whitebox
 write_json top.json
 """
 """All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
-_ROUTING = ("--timing-allow-fail", "--router", "router2")
+_ROUTING = ("--router", "router2")
+_THREADED = ("--parallel-refine",)
+"""Options of nextpnr, and those that YoWASP's, which has no threads, does not know."""
 _RESOURCES = {
     "LUT4": "TRELLIS_COMB",
     "FF": "TRELLIS_FF",
@@ -179,6 +181,7 @@ def _build(
     report: _Clock,
 ) -> tuple[Manifest, bytes]:
     told = tools.versions()
+    told["nextpnr-ecp5"] += f" {' '.join(_routing())}"
     digest = rtl_digest(profile.name).hex()
     work.mkdir(parents=True, exist_ok=True)
     _elaborate(board, profile, revision, work, report)
@@ -247,6 +250,11 @@ def _synthesise(work: Path, version: str, report: _Clock) -> None:
     marker.write_text(key.hexdigest())
 
 
+def _routing() -> tuple[str, ...]:
+    yowasp = Path(tools.find("nextpnr-ecp5")).name.startswith("yowasp")
+    return _ROUTING if yowasp else (*_ROUTING, *_THREADED)
+
+
 def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
     folder = work / f"seed-{seed}"
     folder.mkdir(exist_ok=True)
@@ -268,7 +276,8 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
         *("--package", platform._nextpnr_package_options[platform.package].upper()),
         *("--speed", platform.speed, "--seed", str(seed)),
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config"),
-        *("--report", "report.json", "--log", "nextpnr.log", *_ROUTING),
+        *("--report", "report.json", "--log", "nextpnr.log"),
+        *("--timing-allow-fail", *_routing()),
     ]
     tools.run("nextpnr-ecp5", arguments, folder, line)
     told = json.loads((folder / "report.json").read_text())
