@@ -127,9 +127,9 @@ def cancelling(farm, run, seed, tasks, **more):
             else:
                 assert isinstance(result, Signature | errors.IntaglioError)
                 farm.judge(n, result)
-        while farm.pool.depth:
-            await asyncio.sleep(0.001)
-        assert signer._room._value == 4096
+        async with asyncio.timeout(60):
+            while farm.pool.depth or signer._room._value != 4096:
+                await asyncio.sleep(0.001)
 
     async def rounds():
         for first in range(0, farm.requests, tasks):
