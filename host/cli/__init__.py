@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
+from intaglio.cli.bench import bench
 from intaglio.cli.build import build
 from intaglio.cli.common import FAILED, OK, USAGE, say
 from intaglio.cli.demo import demo
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, info, doctor, keys, sign, verify, selftest, build, flash):
+for verb in (demo, info, doctor, keys, sign, verify, selftest, bench, build, flash):
     app.command()(verb)
 
 

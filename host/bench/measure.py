@@ -1,0 +1,159 @@
+"""One measurement of a device: its load, what it cost and where the time went, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from intaglio.bench import arrivals
+from intaglio.bench.load import Plan, Seen, Tick, run
+from intaglio.bench.payloads import Parts
+from intaglio.curve import Curve
+from intaglio.metrics import STAGES, DeviceStats
+from intaglio.signer import Signer
+from intaglio.values import Key
+
+WARM_UP = 16
+"""Most requests made before the measurement."""
+SWEEP_IN_FLIGHT = 8
+"""Most points of a sweep over a closed loop: 1, 2, 4, ... in flight."""
+SWEEP_RATES = (0.25, 0.5, 0.75)
+"""Shares of an open loop's rate that a sweep adds."""
+
+_SECRET = bytes(range(1, 33))
+_Sums = dict[str, tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Times are microseconds, under names of :meth:`Histogram.summary`."""
+
+    loop: str
+    """``closed``, ``fixed``, ``poisson`` or ``replay``."""
+    in_flight: int
+    offered_per_second: float | None
+    """Rate of an open loop's arrivals."""
+    per_second: float
+    """Signatures over the time from the start to the last answer."""
+    elapsed_s: float
+    signed: int
+    unsent: int
+    """Arrivals that were never sent, which count in the latency with the time they waited."""
+    errors: dict[str, int]
+    latency_us: dict[str, float]
+    cycles: dict[str, float]
+    """Device cycles of a request; empty where there is no device."""
+    stages: dict[str, dict[str, float]]
+    """By stage at least ``mean``; see :func:`_stages`."""
+    curve: list[tuple[float, float]] = field(repr=False)
+    """Percentiles and latency."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the curve, for JSON."""
+        values = asdict(self)
+        del values["curve"]
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured: ``signer`` signing what ``payload`` makes."""
+
+    signer: Signer
+    key: Key
+    payload: Callable[[int], Parts]
+    tick: Tick
+
+    def measure(self, loop: str, plan: Plan) -> Result:
+        """Warm up, then measure. Raises what :func:`intaglio.bench.load.run` raises."""
+        warm = Plan(3600.0, plan.in_flight, [0.0] * min(WARM_UP, plan.in_flight))
+        run(self.signer, self.key, self.payload, warm, lambda done: None)
+        before = _sums(self.signer)
+        seen = run(self.signer, self.key, self.payload, plan, self.tick)
+        return _result(loop, plan, seen, before, _sums(self.signer))
+
+    def sweep(self, loop: str, plan: Plan, say: Callable[[str], None]) -> list[Result]:
+        """Measure less load than ``plan``: fewer in flight, or the same arrivals slower."""
+        results = []
+        for part in parts_of(plan):
+            say(_describe(part))
+            results.append(self.measure(loop, part))
+        return results
+
+
+def subject(signer: Signer, curve: Curve, payload: Callable[[int], Parts], tick: Tick) -> Subject:
+    """A subject with a key of its own, made from a published secret."""
+    return Subject(signer, signer.load_key(curve, _SECRET), payload, tick)
+
+
+def parts_of(plan: Plan) -> list[Plan]:
+    """The lesser loads of a sweep that ends in ``plan``."""
+    if plan.offsets is None:
+        powers = [1 << power for power in range(plan.in_flight.bit_length())]
+        below = [count for count in powers if count < plan.in_flight]
+        return [Plan(plan.seconds, count) for count in below[-SWEEP_IN_FLIGHT + 1 :]]
+    return [
+        Plan(plan.seconds, plan.in_flight, arrivals.scaled(plan.offsets, share, plan.seconds))
+        for share in SWEEP_RATES
+    ]
+
+
+def _describe(plan: Plan) -> str:
+    if plan.offsets is None:
+        return f"{plan.in_flight} in flight for {plan.seconds:g} s"
+    return f"{len(plan.offsets)} arrivals in {plan.seconds:g} s"
+
+
+def _result(loop: str, plan: Plan, seen: Seen, before: _Sums, after: _Sums) -> Result:
+    elapsed_s = seen.last / 1e9
+    return Result(
+        loop=loop,
+        in_flight=plan.in_flight,
+        offered_per_second=(
+            None if plan.offsets is None else round(arrivals.rate_of(plan.offsets), 3)
+        ),
+        per_second=round(seen.signed / elapsed_s, 3) if elapsed_s else 0.0,
+        elapsed_s=round(elapsed_s, 6),
+        signed=seen.signed,
+        unsent=seen.unsent,
+        errors=dict(seen.errors),
+        latency_us=seen.latency.summary(1e3),
+        cycles=seen.cycles.summary(1),
+        stages=_stages(plan, seen, before, after),
+        curve=[(percentile, value / 1e3) for percentile, value in seen.latency.curve()],
+    )
+
+
+def _stages(plan: Plan, seen: Seen, before: _Sums, after: _Sums) -> dict[str, dict[str, float]]:
+    """``wait`` (open loop only), ``encode`` and ``sign`` from here, the others from the driver.
+
+    ``queue``, ``link`` (``engine`` a part of it) and ``verify`` are parts of ``sign`` and those of
+    :data:`intaglio.metrics.STAGES`; only their means are known. What the driver did not see is left
+    out.
+    """
+    own = {"wait": seen.wait, "encode": seen.encode, "sign": seen.sign}
+    if plan.offsets is None:
+        del own["wait"]
+    stages = {name: histogram.summary(1e3) for name, histogram in own.items() if histogram.total}
+    for name, (count, sum_s) in after.items():
+        count_before, sum_before = before.get(name, (0, 0.0))
+        if name != "total" and count > count_before and sum_s > sum_before:
+            mean_us = (sum_s - sum_before) / (count - count_before) * 1e6
+            stages[name] = {"mean": round(mean_us, 3)}
+    return stages
+
+
+def _sums(signer: Signer) -> _Sums:
+    """Count and seconds of each stage, over all devices behind ``signer``."""
+    stats = getattr(signer, "stats", None)
+    if stats is None:
+        return {}
+    devices: list[DeviceStats] = list(stats) if isinstance(stats, Iterable) else [stats]
+    return {
+        name: (
+            sum(device.stages[name].total for device in devices),
+            sum(device.stages[name].sum_s for device in devices),
+        )
+        for name in STAGES
+    }
