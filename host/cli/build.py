@@ -83,6 +83,11 @@ def build(
     if check:
         manifest = bitstreams.load(board, profile, folder)
         bitstreams.bitstream(manifest, folder)
+        if part("is_stale")(manifest):
+            raise InputError(
+                f"{manifest.name} is stale, so it cannot come out the same: "
+                f"check out {manifest.git_revision[:12]}, or build it again"
+            )
         with _phases(manifest.name) as report:
             differences = part("check")(manifest, work=place, report=report)
         if as_json:

@@ -150,6 +150,13 @@ def test_a_stale_bitstream_is_told(run: Callable[..., Ran], folder: Path) -> Non
     assert (ran.status, "warning: ulx3s-85f-small is stale" in ran.err) == (0, True)
 
 
+def test_a_stale_bitstream_is_not_built_again(run: Callable[..., Ran], folder: Path) -> None:
+    path = folder / "ulx3s-85f-small.json"
+    path.write_text(path.read_text().replace(rtl_digest("small").hex(), "00" * 16))
+    ran = run("build", "ulx3s-85f", "--check", "--folder", folder)
+    assert (ran.status, f"check out {REVISION[:12]}, or build it again" in ran.err) == (2, True)
+
+
 def test_program_and_read_back(
     run: Callable[..., Ran],
     folder: Path,
@@ -261,6 +268,28 @@ def test_without_the_extra(run: Callable[..., Ran], monkeypatch: pytest.MonkeyPa
     for arguments in (("build",), ("flash", "ulx3s-85f")):
         ran = run(*arguments)
         assert (ran.status, "pip install 'intaglio[boards]'" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("differences", "status"), [([], 0), (["sha256 is 'a', the manifest says 'b'"], 1)]
+)
+def test_check(
+    run: Callable[..., Ran],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    differences: list[str],
+    status: int,
+) -> None:
+    module = sys.modules["intaglio.cli.build"]
+    whole = module.part
+    monkeypatch.setattr(
+        module,
+        "part",
+        lambda name: (lambda manifest, **_: differences) if name == "check" else whole(name),
+    )
+    ran = run("build", "ulx3s-85f", "--check", "--folder", folder)
+    assert ran.status == status
+    assert (differences[0] if differences else "the same bytes: SHA-256") in ran.out
 
 
 def test_list_of_boards(run: Callable[..., Ran], folder: Path) -> None:
