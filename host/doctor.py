@@ -180,6 +180,24 @@ def _latency(name: str) -> list[Finding]:
     return [Finding(what, Level.WARNING, found, mend)]
 
 
+def check_backends() -> list[Finding]:
+    """Slow elliptic-curve and keccak code in packages that sign beside us."""
+    findings = []
+    if importlib.util.find_spec("eth_keys") is not None:
+        chosen = os.environ.get("ECC_BACKEND_CLASS", "")
+        if chosen.rpartition(".")[2] == "NativeECCBackend":
+            found = "the native backend, in pure Python: milliseconds a signature"
+            mend = "unset ECC_BACKEND_CLASS, or set it to intaglio.adapters.eth_keys.Backend"
+            findings.append(Finding("eth_keys", Level.WARNING, found, mend))
+        else:
+            findings.append(Finding("eth_keys", Level.OK, chosen or "coincurve"))
+    if importlib.util.find_spec("ccxt") is not None:
+        found = "its keccak and ECDSA are pure Python: milliseconds an order"
+        mend = "intaglio.adapters.ccxt.install() where you import ccxt"
+        findings.append(Finding("ccxt", Level.NOTE, found, mend))
+    return findings
+
+
 def cache_dir() -> Path:
     """Where compiled simulations are kept."""
     if chosen := os.environ.get("INTAGLIO_CACHE"):
@@ -214,6 +232,7 @@ CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     check_verilator,
     check_packages,
     check_serial_ports,
+    check_backends,
     check_cache,
 )
 

@@ -132,7 +132,7 @@ def open_transport(url: ParsedUrl) -> Transport:
         known = ", ".join(sorted({f"{point.name}:" for point in entry_points(group=GROUP)}))
         raise LinkError(
             f"device URL {url.text!r} has an unknown scheme {url.scheme!r}: "
-            f"known are soft:, {known}"
+            f"known are soft:, pool:, {known}"
         )
     try:
         opener: Callable[[ParsedUrl], Transport] = found[0].load()

@@ -93,3 +93,12 @@ def test_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (finding,) = doctor.check_cache()
     assert finding.level is Level.PROBLEM
     assert "INTAGLIO_CACHE" in finding.mend
+
+
+def test_slow_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECC_BACKEND_CLASS", "eth_keys.backends.NativeECCBackend")
+    assert levels(doctor.check_backends()) == {"eth_keys": Level.WARNING, "ccxt": Level.NOTE}
+    monkeypatch.delenv("ECC_BACKEND_CLASS")
+    assert levels(doctor.check_backends())["eth_keys"] == Level.OK
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    assert doctor.check_backends() == []
