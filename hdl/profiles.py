@@ -38,6 +38,6 @@ SMALL = Profile(
     key_slots=16,
     pool_pages=64,
 )
-"""Fits an ECP5-85F with room to spare and simulates fast: the virtual board's default."""
+"""Made to fit an ECP5-85F (not routed yet) and to simulate fast: the virtual board's default."""
 
 PROFILES = {profile.name: profile for profile in (SMALL,)}

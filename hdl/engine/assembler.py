@@ -57,7 +57,6 @@ class Digits:
 
 
 Operand = Value | Const | Inbox | Outbox | Key | Digits | None
-ZERO = Const(0)
 ONE = Const(1)
 
 
@@ -144,12 +143,6 @@ class Assembler:
     def mul(self, x: Operand, y: Operand, name: str | None = None, **options: object) -> Value:
         """x * y mod p; ``options`` as of :meth:`op`."""
         return self.op(name, p0=x, p2=y, **options)  # type: ignore[arg-type]
-
-    def square_times(self, x: Value, count: int) -> Value:
-        """x^(2^count) mod p."""
-        for _ in range(count):
-            x = self.mul(x, x)
-        return x
 
     def instructions(self) -> list[Instruction]:
         """The program with registers and constants filled in; the last instruction ends it.
