@@ -7,13 +7,15 @@ leave it for a later one. Everything else is free after its last use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from .isa import REGISTERS, A, Addend, B, Check, Curve, Dest, Instruction, Out, Port0, Port2, Port3
 
 SHARED = {"nonce": 0, "digits": 1, "x": 2, "y": 3}
 """Values that outlive a program, and their registers."""
+
+UNSHARED = {Curve.ED25519: frozenset[str](), Curve.SECP256K1: frozenset({"nonce"})}
+"""Values of :data:`SHARED` that no program of the curve leaves for another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,11 @@ class Line:
     target: Value | None
     window: int = 0
 
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """What its four ports read."""
+        return self.p0, self.p1, self.p2, self.p3
+
 
 @dataclass
 class Assembler:
@@ -149,49 +156,61 @@ class Assembler:
 
         Raises ``ValueError`` if more than :data:`REGISTERS` values are alive at once.
         """
+        where = self._allocate()
         return [
-            replace(instruction, end=int(i == len(self.lines) - 1))
-            for i, instruction in enumerate(self._allocate())
+            replace(self._encode(line, where), end=int(i == len(self.lines) - 1))
+            for i, line in enumerate(self.lines)
         ]
 
-    def _last_uses(self) -> dict[Value, int]:
-        last: dict[Value, int] = {}
+    @property
+    def shared(self) -> dict[str, int]:
+        """The part of :data:`SHARED` that programs of this curve leave for one another."""
+        return {name: i for name, i in SHARED.items() if name not in UNSHARED[self.curve]}
+
+    def _born(self) -> dict[str, int]:
+        """Line before which each shared value's register may serve others.
+
+        It is the one that defines the value, or 0 if the program reads it first or leaves it alone.
+        """
+        born: dict[str, int] = {}
         for i, line in enumerate(self.lines):
-            for operand in (line.p0, line.p1, line.p2, line.p3):
+            for operand in line.operands:
                 if isinstance(operand, Value):
-                    last[operand] = i
-        return last
+                    born.setdefault(operand.name, 0)
+            if line.target is not None:
+                born.setdefault(line.target.name, i)
+        return {name: born.get(name, 0) for name in self.shared}
 
-    def _allocate(self) -> Iterable[Instruction]:
-        last = self._last_uses()
+    def _allocate(self) -> dict[Value, int]:
+        """Register of each value. Lines are taken from the last to the first: as shared values live
+        to the end of the program, this needs no more registers than values are alive at once."""
+        shared, born = self.shared, self._born()
         where: dict[Value, int] = {}
-        free = sorted(set(range(REGISTERS)) - set(SHARED.values()))
-        for i, line in enumerate(self.lines):
-            instruction = self._operands(line, where)
-            for value in {line.p0, line.p1, line.p2, line.p3}:
-                if isinstance(value, Value) and last[value] == i and value.name not in SHARED:
-                    free.append(where.pop(value))
-                    free.sort()
+        free = set(range(REGISTERS)) - set(shared.values())
+        for i, line in reversed(list(enumerate(self.lines))):
             target = line.target
-            if target is not None and (target in last or target.name in SHARED):
-                if target.name in SHARED:
-                    register = SHARED[target.name]
-                elif free:
-                    register = free.pop(0)
-                else:
+            if target is not None and target.name in shared:
+                where[target] = shared[target.name]
+            if target in where and born.get(target.name, i) == i:
+                free.add(where[target])
+            for value in line.operands:
+                if not isinstance(value, Value) or value in where:
+                    continue
+                if value.name in shared:
+                    where[value] = shared[value.name]
+                    continue
+                if not free:
                     raise ValueError(f"instruction {i}: more than {REGISTERS} values alive")
-                where[target] = register
-                instruction = replace(instruction, write=1, rd=register)
-            yield instruction
+                where[value] = min(free)
+                free.remove(where[value])
+        return where
 
-    def _operands(self, line: Line, where: dict[Value, int]) -> Instruction:
+    def _encode(self, line: Line, where: dict[Value, int]) -> Instruction:
         def register(operand: Operand) -> int:
             if operand is None:
                 return 0
             if not isinstance(operand, Value):
                 raise ValueError(f"{operand} cannot be read by this port")
-            if operand.name in SHARED:
-                return SHARED[operand.name]
             return where[operand]
 
         changes: dict[str, int] = {"p1": register(line.p1)}
@@ -220,4 +239,6 @@ class Assembler:
                 changes["p3"] = register(other)
         if changes.get("port0") == Port0.CONSTANT and changes.get("port3") == Port3.CONSTANT:
             raise ValueError("p0 and p3 share one port of the constant ROM")
+        if line.target in where:
+            changes |= {"write": 1, "rd": where[line.target]}
         return replace(line.base, **changes)  # type: ignore[arg-type]

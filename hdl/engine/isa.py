@@ -29,7 +29,7 @@ from typing import NamedTuple
 WORD_BITS = 260
 """Width of a word; Montgomery's R is ``2**WORD_BITS`` for every modulus."""
 
-REGISTERS = 16
+REGISTERS = 8
 """Words of the register file per job context."""
 
 INBOX_WORDS = 4
@@ -165,7 +165,7 @@ class Field(NamedTuple):
 FIELDS = (
     Field("port0", 2, Port0, "source of p0"),
     Field("p0", 5, None, "address of p0"),
-    Field("p1", 4, None, "register of p1"),
+    Field("p1", 3, None, "register of p1"),
     Field("port2", 2, Port2, "source of p2"),
     Field("p2", 5, None, "address of p2"),
     Field("port3", 1, Port3, "source of p3"),
@@ -180,7 +180,7 @@ FIELDS = (
     Field("canonical", 1, None, "subtract the modulus once if the result is not below it"),
     Field("curve", 1, Curve, "whose moduli and table"),
     Field("write", 1, None, "write register rd"),
-    Field("rd", 4, None, "destination register"),
+    Field("rd", 3, None, "destination register"),
     Field("dest", 2, Dest, "second destination"),
     Field("index", 2, None, "word of the second destination"),
     Field("check", 3, Check, "flag set from the result"),

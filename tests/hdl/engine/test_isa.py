@@ -111,7 +111,7 @@ def test_too_many_live_values_are_refused() -> None:
     values = [asm.mul(ONE, ONE) for _ in range(REGISTERS - len(SHARED) + 1)]
     for value in values:
         asm.op(p0=value)
-    with pytest.raises(ValueError, match=f"instruction 12: more than {REGISTERS} values alive"):
+    with pytest.raises(ValueError, match=f"instruction 5: more than {REGISTERS} values alive"):
         asm.instructions()
 
 

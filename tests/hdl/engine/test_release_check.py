@@ -102,7 +102,7 @@ def released(job: Job, good: Context, context: Context) -> bool:
 CAUGHT = {
     "digit store": ("digits", [0], (SCALAR, FINISH)),
     "digits register": ("registers", [1], (COMB, FINISH)),
-    "values in work": ("registers", range(4, 16), (COMB, FINISH)),
+    "values in work": ("registers", range(4, 8), (COMB, FINISH)),
     "y": ("registers", [3], (SCALAR, FINISH)),
     "key words": ("key", [1, 2, 3], (SCALAR, FINISH)),
     "high half": ("high", [0], (COMB, FINISH)),
