@@ -26,7 +26,7 @@ from .stations.feed import Feed
 from .stations.finish import Finish
 from .stations.invert import Invert
 from .stations.words import key_write_layout
-from .stream import Packet
+from .stream import Packet, distribute, merge
 
 
 class SigningCore(wiring.Component):
@@ -89,9 +89,12 @@ class SigningCore(wiring.Component):
             units=profile.inverters,
         )
         m.submodules.replier = replier = Replier(keys=profile.key_slots, jobs=profile.job_slots)
-        m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=2)
-        m.submodules.sha512 = sha512 = Sha512Lane(job_width, page_width)
-        m.submodules.nonce = nonce = EcdsaLane(self.curve.order, job_width, page_width)
+        sha512 = [Sha512Lane(job_width, page_width) for _ in range(profile.sha512_lanes)]
+        nonce = [
+            EcdsaLane(self.curve.order, job_width, page_width) for _ in range(profile.ecdsa_lanes)
+        ]
+        lanes = [*sha512, *nonce]
+        m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=len(lanes))
         m.submodules.keys = keys = KeyStore(profile.key_slots, jobs=profile.job_slots, lookups=2)
         m.submodules.barrel = barrel = Barrel(
             image,
@@ -110,10 +113,11 @@ class SigningCore(wiring.Component):
         connect(m, intake.new, jobs.new)
         connect(m, jobs.sha512, feed.sha512_jobs)
         connect(m, jobs.nonce, feed.nonce_jobs)
-        connect(m, feed.sha512, sha512.request)
-        connect(m, feed.nonce, nonce.request)
-        connect(m, sha512.result, collect.sha512)
-        connect(m, nonce.result, collect.nonce)
+        for name, group in (("sha512", sha512), ("nonce", nonce)):
+            for i, lane in enumerate(group):
+                m.submodules[f"{name}{i}"] = lane
+            distribute(m, getattr(feed, name), [lane.request for lane in group])
+            merge(m, [lane.result for lane in group], getattr(collect, name))
         connect(m, collect.hashed, jobs.hashed)
         connect(m, jobs.engine, barrel.start)
         connect(m, jobs.invert, invert.jobs_in)
@@ -135,10 +139,10 @@ class SigningCore(wiring.Component):
         # its message
         connect(m, intake.chunks, pool.write)
         connect(m, pool.written, intake.written)
-        for n, lane in enumerate((sha512, nonce)):
+        for n, lane in enumerate(lanes):
             connect(m, lane.fetch, getattr(pool, f"read_{n}"))
             connect(m, getattr(pool, f"data_{n}"), lane.message)
-        self._first_of(m, [finish.release, intake.release], pool.release)
+        merge(m, [finish.release, intake.release], pool.release)
         m.d.comb += [
             intake.free_pages.eq(pool.free_pages),
             feed.digest.eq(intake.digest),
@@ -158,17 +162,6 @@ class SigningCore(wiring.Component):
             | keys.busy
         )
         return m
-
-    @staticmethod
-    def _first_of(m: Module, sources: list[wiring.FlippedInterface], sink: object) -> None:
-        """Connect the first valid source."""
-        for i, source in enumerate(sources):
-            with m.If(source.valid) if i == 0 else m.Elif(source.valid):
-                m.d.comb += [
-                    sink.valid.eq(1),
-                    sink.payload.eq(source.payload),
-                    source.ready.eq(sink.ready),
-                ]
 
     def _contexts(self, m: Module, intake: Intake, finish: Finish) -> None:
         """Which job contexts are free."""
@@ -206,7 +199,7 @@ class SigningCore(wiring.Component):
             intake.key_write.ready.eq(loaded.ready),
         ]
         chosen = stream.Signature(key_write_layout(self.profile.key_slots)).create()
-        self._first_of(m, [collect.key_write, finish.key_write, loaded], chosen)
+        merge(m, [collect.key_write, finish.key_write, loaded], chosen)
         write = barrel.key_write
         m.d.comb += [
             chosen.ready.eq(~write.enable),
@@ -314,4 +307,4 @@ class SigningCore(wiring.Component):
             notice.payload.tag.eq(intake.last_tag),
             notice.payload.status.eq(Status.BAD_FRAME),
         ]
-        self._first_of(m, [notice, finish.reply, intake.reply], replier.reply)
+        merge(m, [notice, finish.reply, intake.reply], replier.reply)

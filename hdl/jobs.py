@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
@@ -192,9 +192,10 @@ class Jobs(wiring.Component):
 
     def _event(self, m: Module, records: Memory) -> data.View:
         """This clock's event: the job that goes on, its record, and the state it is in by now."""
-        step = Array(Signal(range(STEPS), name=f"step{i}") for i in range(self.jobs))
         state = data.StructLayout({"invalid": 1, "fault": 1, "recid": 2})
-        states = Array(Signal(state, name=f"state{i}") for i in range(self.jobs))
+        progress = data.StructLayout({"step": range(STEPS), "state": state})
+        m.submodules.progress = memory = Memory(shape=progress, depth=self.jobs, init=[])
+        reached, moves = memory.read_port(domain="comb"), memory.write_port()
         layout = {"valid": 1, "job": range(self.jobs), "step": range(STEPS), "state": state}
         event = Signal(data.StructLayout({**layout, "record": self.record}))
 
@@ -207,25 +208,26 @@ class Jobs(wiring.Component):
         job, next_step = Signal(range(self.jobs)), Signal(range(STEPS))
         next_state = Signal(state)
         read = records.read_port(domain="comb")
-        m.d.comb += [read.addr.eq(job), event.record.eq(read.data)]
-        m.d.comb += [next_step.eq(step[job] + 1), next_state.eq(states[job])]
+        m.d.comb += [read.addr.eq(job), event.record.eq(read.data), reached.addr.eq(job)]
+        step, so_far = reached.data.step, reached.data.state
+        m.d.comb += [next_step.eq(step + 1), next_state.eq(so_far)]
         with m.If(ended.r_rdy):
             flags = done.flags
-            loads = (read.data.kind == Kind.LOAD_ECDSA) & (step[job] == 0)
+            loads = (read.data.kind == Kind.LOAD_ECDSA) & (step == 0)
             m.d.comb += [
                 ended.r_en.eq(1),
                 event.valid.eq(1),
                 job.eq(done.job),
                 next_state.recid.eq((flags.odd ^ flags.neg) | flags.over << 1),
-                next_state.invalid.eq(states[job].invalid | (flags.fault & loads)),
-                next_state.fault.eq(states[job].fault | flags.fault),
+                next_state.invalid.eq(so_far.invalid | (flags.fault & loads)),
+                next_state.fault.eq(so_far.fault | flags.fault),
             ]
         with m.Elif(self.hashed.valid):
             m.d.comb += [
                 self.hashed.ready.eq(1),
                 event.valid.eq(1),
                 job.eq(self.hashed.payload.job),
-                next_state.fault.eq(states[job].fault | self.hashed.payload.fault),
+                next_state.fault.eq(so_far.fault | self.hashed.payload.fault),
             ]
         with m.Elif(self.inverted.valid):
             m.d.comb += [
@@ -242,8 +244,12 @@ class Jobs(wiring.Component):
                 next_step.eq(0),
                 next_state.eq(0),
             ]
-        with m.If(event.valid):
-            m.d.sync += [step[job].eq(next_step), states[job].eq(next_state)]
+        m.d.comb += [
+            moves.en.eq(event.valid),
+            moves.addr.eq(job),
+            moves.data.step.eq(next_step),
+            moves.data.state.eq(next_state),
+        ]
         m.d.comb += [event.job.eq(job), event.step.eq(next_step), event.state.eq(next_state)]
         return event
 

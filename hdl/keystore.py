@@ -6,6 +6,7 @@ from amaranth import Array, Cat, Elaboratable, Module, Mux, Signal, unsigned
 from amaranth.lib import data, enum, memory, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
+from intaglio.hdl.blockram import BlockRam
 from intaglio.hdl.layouts import CurveId
 
 WORD_BITS = 256
@@ -244,35 +245,39 @@ class KeyStore(Component):
     def _memories(
         self, m: Module, info: Array, wipe_at: Any, wipes: Signal, cleans: Signal
     ) -> None:
-        m.submodules.secrets = secrets = memory.Memory(
-            shape=WORD_BITS, depth=self.slots * SECRET_WORDS, init=[]
-        )
+        depth = self.slots * SECRET_WORDS
+        m.submodules.secrets = engine = BlockRam(shape=WORD_BITS, depth=depth)
+        m.submodules.secrets_copy = hashes = BlockRam(shape=WORD_BITS, depth=depth)
         m.submodules.publics = publics = memory.Memory(
             shape=WORD_BITS, depth=self.slots * PUBLIC_WORDS, init=[]
         )
-        secret_write, public_write = secrets.write_port(), publics.write_port()
-        engine, hashes, public = secrets.read_port(), secrets.read_port(), publics.read_port()
+        public_write, public = publics.write_port(), publics.read_port()
 
         public_wipe_at = Cat(wipe_at[0], wipe_at[2:])
         is_public = self.write.index.as_value()[2]
         allowed = self.write.en & (info[self.write.slot].state == State.LOADING)
         index = self.write.index.as_value()
+        for secrets in (engine, hashes):
+            m.d.comb += [
+                secrets.write.en.eq(wipes | (allowed & ~is_public)),
+                secrets.write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], self.write.slot))),
+                secrets.write.data.eq(Mux(wipes, 0, self.write.data)),
+            ]
         m.d.comb += [
-            secret_write.en.eq(wipes | (allowed & ~is_public)),
-            secret_write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], self.write.slot))),
-            secret_write.data.eq(Mux(wipes, 0, self.write.data)),
             public_write.en.eq(wipes | (allowed & is_public)),
             public_write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], self.write.slot))),
             public_write.data.eq(Mux(wipes, 0, self.write.data)),
         ]
         # The clock after a wipe, the ports not in use read a zeroised word.
-        for port, user, idle_at in (
-            (engine, self.engine, wipe_at),
-            (hashes, self.hash, wipe_at),
-            (public, self.public, public_wipe_at),
-        ):
+        for secrets, user in ((engine, self.engine), (hashes, self.hash)):
             m.d.comb += [
-                port.en.eq(user.en | cleans),
-                port.addr.eq(Mux(user.en, Cat(user.index, user.slot), idle_at)),
-                user.data.eq(port.data),
+                secrets.read_en.eq(user.en | cleans),
+                secrets.read_addr.eq(Mux(user.en, Cat(user.index, user.slot), wipe_at)),
+                user.data.eq(secrets.read),
             ]
+        user = self.public
+        m.d.comb += [
+            public.en.eq(user.en | cleans),
+            public.addr.eq(Mux(user.en, Cat(user.index, user.slot), public_wipe_at)),
+            user.data.eq(public.data),
+        ]

@@ -8,6 +8,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from intaglio import wire
+from intaglio.hdl.blockram import BlockRam
 from intaglio.hdl.stream import CHUNK_BYTES, Chunk
 
 PAGE_WORDS = wire.PAGE_BYTES // CHUNK_BYTES
@@ -269,9 +270,7 @@ class MessagePool(Component):
 
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
-        m.submodules.words = words = memory.Memory(
-            shape=8 * CHUNK_BYTES, depth=self.pages * PAGE_WORDS, init=[]
-        )
+        m.submodules.words = words = BlockRam(shape=8 * CHUNK_BYTES, depth=self.pages * PAGE_WORDS)
         m.submodules.links = links = memory.Memory(
             shape=range(self.pages), depth=self.pages, init=[]
         )
@@ -280,7 +279,6 @@ class MessagePool(Component):
         )
         m.submodules.writer = writer = _Writer(self.pages)
         m.submodules.wiper = wiper = _Wiper(self.pages)
-        word_write, word_read = words.write_port(), words.read_port()
         link_write, link_read = links.write_port(), links.read_port()
 
         connect(m, flipped(self.write), writer.i)
@@ -293,9 +291,9 @@ class MessagePool(Component):
             free.w_data.eq(wiper.free.payload),
             free.w_en.eq(wiper.free.valid),
             wiper.place.ready.eq(~writer.word_en),
-            word_write.en.eq(writer.word_en | wiper.place.valid),
-            word_write.addr.eq(Mux(writer.word_en, writer.place, wiper.place.payload)),
-            word_write.data.eq(Mux(writer.word_en, self.write.payload.data, 0)),
+            words.write.en.eq(writer.word_en | wiper.place.valid),
+            words.write.addr.eq(Mux(writer.word_en, writer.place, wiper.place.payload)),
+            words.write.data.eq(Mux(writer.word_en, self.write.payload.data, 0)),
             link_write.en.eq(writer.link_en),
             link_write.addr.eq(writer.place.page),
             link_write.data.eq(writer.link_to),
@@ -306,7 +304,7 @@ class MessagePool(Component):
             connect(m, flipped(getattr(self, f"read_{n}")), reader.i)
             connect(m, reader.o, flipped(getattr(self, f"data_{n}")))
             clients.append(reader)
-        self._arbitrate(m, clients, word_read, link_read)
+        self._arbitrate(m, clients, words, link_read)
         return m
 
     def _arbitrate(self, m: Module, clients: list[Any], words: Any, links: Any) -> None:
@@ -318,9 +316,9 @@ class MessagePool(Component):
             asks.eq(Cat(client.ask.valid for client in clients)),
             first.eq(Mux((asks & behind).any(), asks & behind, asks)),
             grant.eq(first & -first),
-            words.en.eq(asks.any()),
+            words.read_en.eq(asks.any()),
             links.en.eq(asks.any()),
-            words.addr.eq(place),
+            words.read_addr.eq(place),
             links.addr.eq(place.page),
         ]
         with m.If(asks.any()):
@@ -328,7 +326,7 @@ class MessagePool(Component):
         for n, client in enumerate(clients):
             m.d.comb += [
                 client.ask.ready.eq(grant[n]),
-                client.found.word.eq(words.data),
+                client.found.word.eq(words.read),
                 client.found.next.eq(links.data),
             ]
             with m.If(grant[n]):

@@ -12,8 +12,9 @@ class Profile:
     """Size of a signing core.
 
     ``window`` is the comb's digit width in bits, ``interval`` the multiplier's clocks per product,
-    ``issue_slots`` the programs in flight, ``job_slots`` (a power of two) the jobs the core holds,
-    ``inverters`` the units that invert 8 numbers each,
+    ``issue_slots`` the programs in flight, ``job_slots`` the jobs the core holds,
+    ``sha512_lanes`` and ``ecdsa_lanes`` the hash stations of each curve, ``inverters`` the units
+    that invert 8 numbers each,
     ``pool_pages`` the message pool in pages of ``wire.PAGE_BYTES``.
     """
 
@@ -22,6 +23,8 @@ class Profile:
     interval: int
     issue_slots: int
     job_slots: int
+    sha512_lanes: int
+    ecdsa_lanes: int
     inverters: int
     key_slots: int
     pool_pages: int
@@ -34,10 +37,26 @@ SMALL = Profile(
     interval=16,
     issue_slots=2,
     job_slots=8,
+    sha512_lanes=1,
+    ecdsa_lanes=1,
     inverters=1,
     key_slots=16,
     pool_pages=64,
 )
 """Made to fit an ECP5-85F (not routed yet) and to simulate fast: the virtual board's default."""
 
-PROFILES = {profile.name: profile for profile in (SMALL,)}
+FULL = Profile(
+    name="full",
+    window=5,
+    interval=1,
+    issue_slots=64,
+    job_slots=96,
+    sha512_lanes=1,
+    ecdsa_lanes=3,
+    inverters=2,
+    key_slots=16,
+    pool_pages=128,
+)
+"""An instruction a clock: for an ECP5-85F (not routed yet)."""
+
+PROFILES = {profile.name: profile for profile in (SMALL, FULL)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from amaranth.hdl import Module
 from amaranth.lib import data
 
 CHUNK_BYTES = 8
@@ -25,3 +28,29 @@ Chunk = data.StructLayout({"data": 8 * CHUNK_BYTES, "count": range(CHUNK_BYTES +
 ``last``
     Set on the last chunk of a message.
 """
+
+
+def distribute(m: Module, source: Any, sinks: list[Any]) -> None:
+    """Connect ``source`` to the first of ``sinks`` that is ready.
+
+    The sinks' ``ready`` must not depend on their ``valid``.
+    """
+    m.d.comb += [sink.payload.eq(source.payload) for sink in sinks]
+    for i, sink in enumerate(sinks):
+        with m.If(sink.ready) if i == 0 else m.Elif(sink.ready):
+            m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(1)]
+
+
+def merge(m: Module, sources: list[Any], sink: Any) -> None:
+    """Connect the first of ``sources`` that is valid to ``sink``.
+
+    A source that is valid while an earlier one is waits; one that was offered first may be
+    overtaken before it is taken.
+    """
+    for i, source in enumerate(sources):
+        with m.If(source.valid) if i == 0 else m.Elif(source.valid):
+            m.d.comb += [
+                sink.valid.eq(1),
+                sink.payload.eq(source.payload),
+                source.ready.eq(sink.ready),
+            ]

@@ -34,7 +34,7 @@ class Barrel(wiring.Component):
     interval : int
         Clocks per product.
     slots, jobs, keys : int
-        Issue slots, job contexts (a power of two), key slots.
+        Issue slots, job contexts, key slots.
 
     Members
     -------
@@ -61,8 +61,6 @@ class Barrel(wiring.Component):
     """
 
     def __init__(self, image: Image, *, interval: int, slots: int, jobs: int, keys: int) -> None:
-        if jobs & (jobs - 1):
-            raise ValueError(f"jobs must be a power of two, not {jobs}")
         self.image, self.interval = image, interval
         self.slots, self.jobs, self.keys = slots, jobs, keys
         key_address = {"key": range(keys), "index": range(KEY_WORDS)}
@@ -113,6 +111,7 @@ class Barrel(wiring.Component):
         ]
         valid, slot = self._delay_line(m, issue, FETCH + alu.latency)
         op, job, key = self._fetch(m, issue)
+        m.d.comb += contexts.read_valid.eq(valid[1])
         self._read(m, op, job, key, contexts)
         m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(op[3])]
         self._late(m, valid, slot, op[1], job, key, issue, contexts)

@@ -7,10 +7,11 @@ from operator import xor
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory, ReadPort, WritePort
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..blockram import BlockRam
 from .alu import Operation
 from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest
 
@@ -46,7 +47,7 @@ class Contexts(wiring.Component):
 
     Members
     -------
-    read_op : In(Operation), read_job : In, words : Out(Words)
+    read_valid : In(1), read_op : In(Operation), read_job : In, words : Out(Words)
         Addresses of an instruction; its words one clock later.
     write_valid, write_op, write_job, write_word, write_zero : In
         A retiring instruction, its result and whether that is zero.
@@ -68,6 +69,7 @@ class Contexts(wiring.Component):
         job = range(jobs)
         super().__init__(
             {
+                "read_valid": In(1),
                 "read_op": In(Operation),
                 "read_job": In(job),
                 "words": Out(Words),
@@ -100,74 +102,86 @@ class Contexts(wiring.Component):
         m.d.comb += job.eq(Mux(wiping, self.wipe.payload.job, self.write_job))
         with m.If(self.write_valid):
             m.d.comb += word.eq(self.write_word)
-        damaged: list[Value] = []
+        altered: list[Value] = []
 
-        def memory(name: str, words: int) -> tuple[ReadPort, WritePort, Memory]:
-            store = Memory(shape=Stored, depth=self.jobs * words, init=[])
-            m.submodules[name] = store
-            read, write = store.read_port(), store.write_port()
-            m.d.comb += write.data.eq(stored)
-            damaged.append(guard(read.data.word) != read.data.guard)
-            return read, write, store
+        def memory(name: str, words: int) -> BlockRam:
+            m.submodules[name] = store = BlockRam(shape=Stored, depth=self.jobs * words)
+            m.d.comb += store.write.data.eq(stored)
+            return store
+
+        def difference(store: BlockRam) -> Value:
+            return guard(store.read.word) ^ store.read.guard
 
         def at(index: Signal, words: int, owner: Signal) -> Cat:
             return Cat(index[: ceil_log2(words)], owner)
 
         addresses = (self.read_op.p0, self.read_op.p1, self.read_op.p2, self.read_op.p3)
         for i, address in enumerate(addresses):
-            read, write, _ = memory(f"registers{i}", REGISTERS)
+            store = memory(f"registers{i}", REGISTERS)
+            altered.append(difference(store))
             m.d.comb += [
-                read.addr.eq(at(address, REGISTERS, self.read_job)),
-                self.words[f"register{i}"].eq(read.data.word),
-                write.addr.eq(at(Mux(wiping, step, retire.rd), REGISTERS, job)),
-                write.en.eq(wiping | (self.write_valid & retire.write)),
+                store.read_addr.eq(at(address, REGISTERS, self.read_job)),
+                self.words[f"register{i}"].eq(store.read.word),
+                store.write.addr.eq(at(Mux(wiping, step, retire.rd), REGISTERS, job)),
+                store.write.en.eq(wiping | (self.write_valid & retire.write)),
             ]
 
-        read, write, _ = memory("digit_words", 1)
+        store = memory("digit_words", 1)
+        altered.append(difference(store))
         m.d.comb += [
-            read.addr.eq(self.read_job),
-            self.words.digits.eq(read.data.word),
-            write.addr.eq(job),
-            write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
+            store.read_addr.eq(self.read_job),
+            self.words.digits.eq(store.read.word),
+            store.write.addr.eq(job),
+            store.write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
         ]
 
-        read, write, store = memory("outbox_words", OUTBOX_WORDS)
-        reply = store.read_port()
+        outbox = memory("outbox_words", OUTBOX_WORDS), memory("outbox_copy", OUTBOX_WORDS)
+        altered.append(difference(outbox[0]))
+        for store in outbox:
+            m.d.comb += [
+                store.write.addr.eq(at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
+                store.write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))),
+            ]
         m.d.comb += [
-            read.addr.eq(at(self.read_op.p0, OUTBOX_WORDS, self.read_job)),
-            self.words.outbox.eq(read.data.word),
-            reply.addr.eq(at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
-            self.outbox_word.eq(reply.data.word),
-            self.outbox_damaged.eq(guard(reply.data.word) != reply.data.guard),
-            write.addr.eq(at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
-            write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))),
+            outbox[0].read_addr.eq(at(self.read_op.p0, OUTBOX_WORDS, self.read_job)),
+            self.words.outbox.eq(outbox[0].read.word),
+            outbox[1].read_addr.eq(at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
+            self.outbox_word.eq(outbox[1].read.word),
+            self.outbox_damaged.eq(difference(outbox[1]).any()),
         ]
 
-        read, write, _ = memory("inbox_words", INBOX_WORDS)
+        store = memory("inbox_words", INBOX_WORDS)
+        altered.append(difference(store))
         m.d.comb += [
-            read.addr.eq(at(self.read_op.p0, INBOX_WORDS, self.read_job)),
-            self.words.inbox.eq(read.data.word),
-            write.addr.eq(at(step, INBOX_WORDS, job)),
-            write.en.eq(wiping | self.inbox.enable),
+            store.read_addr.eq(at(self.read_op.p0, INBOX_WORDS, self.read_job)),
+            self.words.inbox.eq(store.read.word),
+            store.write.addr.eq(at(step, INBOX_WORDS, job)),
+            store.write.en.eq(wiping | self.inbox.enable),
         ]
         with m.If(self.inbox.enable):
             m.d.comb += [
-                write.addr.eq(at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
-                write.data.word.eq(self.inbox.word),
-                write.data.guard.eq(guard(self.inbox.word)),
+                store.write.addr.eq(at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
+                store.write.data.word.eq(self.inbox.word),
+                store.write.data.guard.eq(guard(self.inbox.word)),
             ]
-        self._flags(m, wiping, job, Cat(damaged).any())
+        self._flags(m, wiping, job, Cat(altered))
         return m
 
-    def _flags(self, m: Module, wiping: Signal, job: Signal, damaged: Value) -> None:
+    def _flags(self, m: Module, wiping: Signal, job: Signal, differences: Value) -> None:
         """Flags of the instruction being read, and of the job whose instruction retires.
 
         A damaged word faults its job, whether the instruction wanted it or not.
         """
-        altered, reader = Signal(self.jobs), Signal(range(self.jobs))
-        m.d.sync += reader.eq(self.read_job)
-        with m.If(damaged):
-            m.d.sync += altered.bit_select(reader, 1).eq(1)
+        altered, found = Signal(self.jobs), Signal.like(differences)
+        valid, readers = Signal(2), [Signal(range(self.jobs), name=f"reader{i}") for i in range(2)]
+        m.d.sync += [
+            valid.eq(Cat(self.read_valid, valid)),
+            found.eq(differences),
+            readers[0].eq(self.read_job),
+            readers[1].eq(readers[0]),
+        ]
+        with m.If(valid[1] & found.any()):
+            m.d.sync += altered.bit_select(readers[1], 1).eq(1)
         with m.If(wiping):
             m.d.sync += altered.bit_select(job, 1).eq(0)
         fault = Signal()

@@ -1,9 +1,8 @@
 """Deterministic ECDSA nonces: RFC 6979 with HMAC-SHA256."""
 
-from collections.abc import Sequence
-
 from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .sha2 import BLOCK_WORDS, Sha2, block_clocks, words_layout
@@ -16,7 +15,8 @@ _BLOCK_BYTES = 64
 _END_MARK = 0x80
 _INNER_PAD = 0x36363636
 _OUTER_PAD = 0x5C5C5C5C
-_INITIAL_VALUE = int.from_bytes(b"\x01" * _BYTES, "big")
+_INITIAL_WORD = 0x01010101
+_SEED_WORDS = 2 * _WORDS
 
 Request = data.StructLayout({"x": _BITS, "h1": _BITS})
 """Secret key ``x``, 1..order-1, and digest ``h1``, 0..2**256-1; both integers."""
@@ -49,6 +49,7 @@ _NEXT = {
     Phase.MIX_0: Phase.SEED_1,
     Phase.SEED_1: Phase.MIX_1,
     Phase.MIX_1: Phase.CANDIDATE,
+    Phase.CANDIDATE: Phase.RESEED,
     Phase.RESEED: Phase.REMIX,
     Phase.REMIX: Phase.CANDIDATE,
 }
@@ -57,32 +58,35 @@ _KEY_PHASES = (Phase.SEED_0, Phase.SEED_1, Phase.RESEED)
 """HMACs that give a new K; the others give a new V."""
 
 
+class Place(enum.Enum, shape=6):
+    """Where the words of a value begin in a generator's store, the most significant first."""
+
+    KEY = 0
+    """K."""
+    VALUE = 8
+    """V."""
+    SCRATCH = 16
+    """The digest of an inner hash."""
+    SEED = 24
+    """x and h1 modulo the order, in as many bytes as the order has, zeros behind."""
+
+
+_STORE_WORDS = 40
+
+
 def _words(value: Value) -> list[Value]:
     """Words of ``value``, least significant first."""
     return [value[i : i + _WORD_BITS] for i in range(0, len(value), _WORD_BITS)]
 
 
-def _big_endian(value: Value, size_bytes: int) -> list[Value]:
-    """The least significant ``size_bytes`` of ``value``, most significant first."""
-    return [value[8 * i : 8 * i + 8] for i in reversed(range(size_bytes))]
-
-
-def _padded(content: Sequence[Value]) -> list[Value]:
-    """Words of ``content`` (bytes) padded as the part of a message behind one block of HMAC key."""
-    zeros = -(len(content) + 1 + 8) % _BLOCK_BYTES
-    length_bits = Const(8 * (_BLOCK_BYTES + len(content)), 64)
-    whole = [*content, Const(_END_MARK, 8), *[Const(0, 8)] * zeros, *_big_endian(length_bits, 8)]
-    return [Cat(reversed(whole[i : i + 4])) for i in range(0, len(whole), 4)]
-
-
-def _select(choices: Sequence[tuple[Value, list[Value]]], index: Value) -> tuple[Value, Value]:
-    """Of the first chosen list: its word number ``index``, and its length in blocks."""
-    word: Value = Const(0, _WORD_BITS)
-    blocks: Value = Const(0, 2)
-    for chosen, words in reversed(choices):
-        word = Mux(chosen, Array(words)[index], word)
-        blocks = Mux(chosen, Const(len(words) // BLOCK_WORDS, 2), blocks)
-    return word, blocks
+def _frame(head: int, content_bytes: int) -> list[int]:
+    """Words behind the key block of an HMAC's hash, zero but for the word-aligned ``head`` behind V
+    or a digest, the end mark and the length; ``content_bytes`` of content."""
+    zeros = -(content_bytes + 1 + 8) % _BLOCK_BYTES
+    size = content_bytes + 1 + zeros + 8
+    whole = head << 8 * (size - _BYTES - 1)
+    whole |= _END_MARK << 8 * (size - content_bytes - 1) | 8 * (_BLOCK_BYTES + content_bytes)
+    return [whole >> i & (1 << _WORD_BITS) - 1 for i in reversed(range(0, 8 * size, _WORD_BITS))]
 
 
 def check_order(order: int) -> int:
@@ -106,29 +110,35 @@ def blocks(order: int) -> int:
 
 def latency(order: int) -> int:
     """Clocks from the edge that takes a request to the first that may take its nonce, if the first
-    candidate is in range: the blocks, a clock to hand over each of ten digests, reduction,
-    comparison."""
-    return blocks(order) * block_clocks(_BITS) + 10 + 2 * _WORDS + 1
+    candidate is in range: the blocks, and ten digests stored."""
+    return blocks(order) * block_clocks(_BITS) + 10 * _WORDS + 1
+
+
+LOAD_CLOCKS = 1 + _WORDS + _SEED_WORDS
+"""Clocks a request waits for being taken: h1 is reduced, x and h1 are stored."""
+
+WIPE_CLOCKS = _STORE_WORDS
+"""Clocks after a nonce was taken, or a reset, before the generator looks at a request."""
 
 
 class HmacWords(wiring.Component):
     """Words of one of the two hashes of an HMAC: a block of key and pad, then the content.
 
-    Members ``key`` .. ``outer`` (held while ``words`` is under way) say what: the inner hash of
-    ``phase`` or, with ``outer``, the outer one over the inner digest in ``scratch``. ``secret`` and
-    ``reduced`` are x and h1 mod order. ``enable`` offers the words. Sources: RFC 2104; for the
-    content RFC 6979, section 3.2.
+    ``phase`` and ``outer`` (held while ``words`` is under way) say what: the inner hash of
+    ``phase`` or, with ``outer``, the outer one over the inner digest. ``enable`` offers the words.
+    ``addr`` and ``data`` read the generator's store, laid out as :class:`Place` says, in the same
+    clock. Sources: RFC 2104; for the content RFC 6979, section 3.2.
     """
 
     def __init__(self, order: int) -> None:
         self._order = check_order(order)
-        registers = ("key", "value", "secret", "reduced", "scratch")
         super().__init__(
             {
-                **{name: In(_BITS) for name in registers},
                 "phase": In(Phase),
                 "outer": In(1),
                 "enable": In(1),
+                "addr": Out(range(_STORE_WORDS)),
+                "data": In(_WORD_BITS),
                 "words": Out(stream.Signature(words_layout(_WORD_BITS))),
             }
         )
@@ -137,31 +147,53 @@ class HmacWords(wiring.Component):
         m = Module()
         block = Signal(2)
         index = Signal(range(BLOCK_WORDS))
+        at = Signal(5)
+        behind = Signal(4)
+        carry = Signal(8)
         phase = self.phase
+        m.d.comb += [at.eq(Cat(index, block == 2)), behind.eq(at - _WORDS)]
 
-        size = _octets(self._order)
-        v = _big_endian(self.value, _BYTES)
-        seed = [*_big_endian(self.secret, size), *_big_endian(self.reduced, size)]
-        body, last_block = _select(
-            [
-                (self.outer, _padded(_big_endian(self.scratch, _BYTES))),
-                (phase == Phase.SEED_0, _padded([*v, Const(0, 8), *seed])),
-                (phase == Phase.SEED_1, _padded([*v, Const(1, 8), *seed])),
-                (phase == Phase.RESEED, _padded([*v, Const(0, 8)])),
-                (Const(1), _padded(v)),
-            ],
-            Cat(index, block[1]),
-        )
+        seed_bytes = _BYTES + 1 + 2 * _octets(self._order)
+        frame, blocks = Signal(_WORD_BITS), Signal(2, init=1)
+        seeds = ~self.outer & ((phase == Phase.SEED_0) | (phase == Phase.SEED_1))
+        frames = [
+            (seeds & (phase == Phase.SEED_0), _frame(0, seed_bytes)),
+            (seeds, _frame(1, seed_bytes)),
+            (~self.outer & (phase == Phase.RESEED), _frame(0, _BYTES + 1)),
+            (Const(1), _frame(0, _BYTES)),
+        ]
+        for i, (chosen, words) in enumerate(frames):
+            with m.If(chosen) if i == 0 else m.Elif(chosen):
+                padded = words + [0] * (2 * BLOCK_WORDS - len(words))
+                m.d.comb += frame.eq(Array(Const(w, _WORD_BITS) for w in padded)[at])
+                m.d.comb += blocks.eq(len(words) // BLOCK_WORDS)
+
+        is_key, is_first = block == 0, at < _WORDS
+        is_seed = seeds & ~is_first & (at < _WORDS + _SEED_WORDS)
+        with m.If(is_key):
+            m.d.comb += self.addr.eq(Place.KEY.value + index[:3])
+        with m.Elif(self.outer):
+            m.d.comb += self.addr.eq(Place.SCRATCH.value + index[:3])
+        with m.Elif(is_first):
+            m.d.comb += self.addr.eq(Place.VALUE.value + index[:3])
+        with m.Else():
+            m.d.comb += self.addr.eq(Place.SEED.value + behind)
+        # one byte stands between V and the seed, so its words are a byte late
+        shifted = Cat(Mux(is_seed, self.data[8:], 0), carry)
         pad = Mux(self.outer, _OUTER_PAD, _INNER_PAD)
-        key_word = Mux(index < _WORDS, Array(reversed(_words(self.key)))[index[:3]], 0)
+        key_word = Mux(index < _WORDS, self.data, 0) ^ pad
+        body = Mux(is_first, self.data, shifted) | frame
         m.d.comb += [
             self.words.valid.eq(self.enable),
-            self.words.p.word.eq(Mux(block == 0, key_word ^ pad, body)),
-            self.words.p.first.eq((block == 0) & (index == 0)),
-            self.words.p.last.eq((block == last_block) & (index == BLOCK_WORDS - 1)),
+            self.words.p.word.eq(Mux(is_key, key_word, body)),
+            self.words.p.first.eq(is_key & (index == 0)),
+            self.words.p.last.eq((block == blocks) & (index == BLOCK_WORDS - 1)),
         ]
         with m.If(self.words.valid & self.words.ready):
-            m.d.sync += index.eq(index + 1)
+            m.d.sync += [
+                index.eq(index + 1),
+                carry.eq(Mux(~is_key & is_seed, self.data[:8], 0)),
+            ]
             with m.If(index == BLOCK_WORDS - 1):
                 m.d.sync += block.eq(Mux(self.words.p.last, 0, block + 1))
         return m
@@ -171,7 +203,8 @@ class NonceGenerator(wiring.Component):
     """RFC 6979 without its hash unit, so that a station can share that unit.
 
     Members ``words`` and ``digest`` go to a ``Sha2(256)``; between ``request`` and ``result`` it
-    must serve nobody else. All else is as for :class:`Rfc6979`.
+    must serve nobody else. All else is as for :class:`Rfc6979`. K, V, the inner digest, x and h1
+    are kept as words in a store of distributed RAM.
     """
 
     def __init__(self, order: int) -> None:
@@ -189,91 +222,103 @@ class NonceGenerator(wiring.Component):
         m = Module()
         m.submodules.hmac = hmac = HmacWords(self._order)
         wiring.connect(m, hmac.words, wiring.flipped(self.words))
+        m.submodules.store = store = Memory(shape=_WORD_BITS, depth=_STORE_WORDS, init=[])
+        read, write = store.read_port(domain="comb"), store.write_port()
         shift = _BITS - self._order.bit_length()
-        key = Signal(_BITS)
-        value = Signal(_BITS)
-        secret = Signal(_BITS)
         reduced = Signal(_BITS)
-        scratch = Signal(_BITS)
-        phase = Signal(Phase)
-        outer = Signal()
-        step = Signal(range(_WORDS))
-        borrow = Signal()
-        nonzero = Signal()
+        phase, outer = Signal(Phase), Signal()
+        step = Signal(range(_STORE_WORDS))
+        word, in_order = step[:3], Signal(_WORD_BITS)
+        borrow, nonzero = Signal(), Signal()
 
-        low = scratch[:_WORD_BITS]
+        h1, digest = self.request.p.h1 >> shift, self.digest.payload
+        candidate = digest >> shift
+        compared = Signal(_WORD_BITS)
         difference = Signal(_WORD_BITS + 1)
-        rotated = Cat(scratch[_WORD_BITS:], difference[:_WORD_BITS])
-        last_step = step == _WORDS - 1
-        digest = self.digest.payload
+        rotated = Cat(reduced[_WORD_BITS:], difference[:_WORD_BITS])
+        size = 8 * _octets(self._order)
+        seed = (Cat(reduced[:size], self.request.p.x[:size]) << 2 * (_BITS - size))[: 2 * _BITS]
         m.d.comb += [
-            hmac.key.eq(key),
-            hmac.value.eq(value),
-            hmac.secret.eq(secret),
-            hmac.reduced.eq(reduced),
-            hmac.scratch.eq(scratch),
             hmac.phase.eq(phase),
             hmac.outer.eq(outer),
-            difference.eq(low - Array(_words(Const(self._order, _BITS)))[step] - borrow),
-            self.result.p.k.eq(scratch),
+            read.addr.eq(hmac.addr),
+            hmac.data.eq(read.data),
+            in_order.eq(Array(_words(Const(self._order, _BITS)))[word]),
+            difference.eq(compared - in_order - borrow),
+            self.result.p.k.eq(candidate),
         ]
 
-        with m.FSM():
-            with m.State("idle"):
-                m.d.comb += self.request.ready.eq(1)
-                with m.If(self.request.valid):
-                    m.d.sync += [
-                        secret.eq(self.request.p.x),
-                        reduced.eq(self.request.p.h1 >> shift),
-                        scratch.eq(self.request.p.h1 >> shift),
-                        value.eq(_INITIAL_VALUE),
-                    ]
-                    m.next = "reduce"
+        with m.FSM(init="wipe"):
+            with m.State("wipe"):
+                m.d.comb += [write.en.eq(1), write.addr.eq(step)]
+                m.d.sync += step.eq(step + 1)
+                with m.If(step == _STORE_WORDS - 1):
+                    m.d.sync += [step.eq(0), phase.eq(Phase.SEED_0)]
+                    m.next = "idle"
+            with m.State("idle"), m.If(self.request.valid):
+                m.d.sync += reduced.eq(h1)
+                m.next = "reduce"
             with m.State("reduce"):
-                m.d.sync += [scratch.eq(rotated), borrow.eq(difference[-1]), step.eq(step + 1)]
-                with m.If(last_step):
-                    m.d.sync += [borrow.eq(0), reduced.eq(Mux(difference[-1], reduced, rotated))]
+                m.d.comb += [
+                    compared.eq(reduced[:_WORD_BITS]),
+                    write.en.eq(1),
+                    write.addr.eq(Place.VALUE.value + word),
+                    write.data.eq(_INITIAL_WORD),
+                ]
+                m.d.sync += [reduced.eq(rotated), borrow.eq(difference[-1]), step.eq(step + 1)]
+                with m.If(step == _WORDS - 1):
+                    m.d.sync += [borrow.eq(0), step.eq(0)]
+                    m.d.sync += reduced.eq(Mux(difference[-1], h1, rotated))
+                    m.next = "seed"
+            with m.State("seed"):
+                m.d.comb += [
+                    write.en.eq(1),
+                    write.addr.eq(Place.SEED.value + step[:4]),
+                    write.data.eq(Array(reversed(_words(seed)))[step[:4]]),
+                ]
+                m.d.sync += step.eq(step + 1)
+                with m.If(step == _SEED_WORDS - 1):
+                    m.d.comb += self.request.ready.eq(1)
+                    m.d.sync += [step.eq(0), reduced.eq(0)]
                     m.next = "feed"
             with m.State("feed"):
                 m.d.comb += hmac.enable.eq(1)
                 with m.If(self.words.ready & self.words.p.last):
                     m.next = "digest"
-            with m.State("digest"):
-                m.d.comb += self.digest.ready.eq(1)
-                with m.If(self.digest.valid):
-                    m.d.sync += [scratch.eq(digest), outer.eq(~outer)]
-                    m.next = "feed"
-                with m.If(self.digest.valid & outer):
-                    with m.Switch(phase):
-                        with m.Case(*_KEY_PHASES):
-                            m.d.sync += key.eq(digest)
-                        with m.Default():
-                            m.d.sync += value.eq(digest)
-                    with m.Switch(phase):
-                        for now, following in _NEXT.items():
-                            with m.Case(now):
-                                m.d.sync += phase.eq(following)
-                        with m.Default():
-                            m.d.sync += scratch.eq(digest >> shift)
-                            m.next = "compare"
-            with m.State("compare"):
-                m.d.sync += [
-                    scratch.eq(scratch.rotate_right(_WORD_BITS)),
-                    borrow.eq(difference[-1]),
-                    nonzero.eq(nonzero | low.any()),
-                    step.eq(step + 1),
+            with m.State("digest"), m.If(self.digest.valid):
+                place = Signal(range(_STORE_WORDS))
+                is_key = Cat(phase == each for each in _KEY_PHASES).any()
+                m.d.comb += [
+                    compared.eq(Array(_words(candidate))[word]),
+                    place.eq(Mux(is_key, Place.KEY.value, Place.VALUE.value)),
+                    write.en.eq(1),
+                    write.addr.eq(Mux(outer, place, Place.SCRATCH.value) + (_WORDS - 1 - word)),
+                    write.data.eq(Array(_words(digest))[word]),
                 ]
-                with m.If(last_step):
-                    m.d.sync += [borrow.eq(0), nonzero.eq(0), phase.eq(Phase.RESEED)]
-                    m.next = "feed"
-                    with m.If(difference[-1] & (nonzero | low.any())):
+                m.d.sync += [
+                    step.eq(step + 1),
+                    borrow.eq(difference[-1]),
+                    nonzero.eq(nonzero | compared.any()),
+                ]
+                with m.If(step == _WORDS - 1):
+                    m.d.sync += [step.eq(0), borrow.eq(0), nonzero.eq(0), outer.eq(~outer)]
+                    is_nonce = difference[-1] & (nonzero | compared.any())
+                    with m.If(outer & (phase == Phase.CANDIDATE) & is_nonce):
                         m.next = "result"
+                    with m.Else():
+                        m.d.comb += self.digest.ready.eq(1)
+                        m.next = "feed"
+                        with m.If(outer), m.Switch(phase):
+                            for now, following in _NEXT.items():
+                                with m.Case(now):
+                                    m.d.sync += phase.eq(following)
             with m.State("result"):
-                m.d.comb += self.result.valid.eq(1)
+                m.d.comb += [
+                    self.result.valid.eq(1),
+                    self.digest.ready.eq(self.result.ready),
+                ]
                 with m.If(self.result.ready):
-                    m.d.sync += [r.eq(0) for r in (key, value, secret, reduced, scratch)]
-                    m.d.sync += phase.eq(Phase.SEED_0)
-                    m.next = "idle"
+                    m.next = "wipe"
         return m
 
 
@@ -304,7 +349,8 @@ class Rfc6979(wiring.Component):
     --------
     ``x``, ``h1``, ``k`` and everything between are secret. Time depends on the number of candidates
     only: each is compared with the order in a fixed number of clocks. When the result is taken, K,
-    V, x, h1 and scratch are zero; the hash unit wipes itself.
+    V, x, h1 and the inner digest are zeroised, a word a clock, and so they are after a reset; the
+    next request is taken then. The hash unit wipes itself.
 
     Source: RFC 6979, sections 2.3 and 3.2; RFC 2104.
     """

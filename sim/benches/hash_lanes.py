@@ -26,7 +26,7 @@ REQUEST, RESULT = {
     "sha512": (lanes.sha512_request_layout, lanes.sha512_result_layout),
     "ecdsa": (lanes.ecdsa_request_layout, lanes.ecdsa_result_layout),
 }[LANE]
-SECRETS = {"sha512": ["head"], "ecdsa": ["x", "z", "generator.value", "generator.scratch"]}[LANE]
+SECRETS = {"sha512": ["head"], "ecdsa": ["x", "z"]}[LANE]
 EDGE_LENGTHS = [
     0,
     1,
