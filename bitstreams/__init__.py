@@ -42,7 +42,9 @@ class Manifest:
     sha256: str
     """Of the uncompressed bitstream, hexadecimal."""
     rtl_digest: str
-    """As in the identity record, hexadecimal."""
+    """Sources of the core, as in the identity record; hexadecimal."""
+    board_digest: str
+    """Sources of what surrounds the core on this board; hexadecimal."""
     git_revision: str
     """As in the identity record, hexadecimal: the commit it was built from."""
     wire_version: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,31 +12,47 @@ import intaglio
 _HDL = Path(__file__).parent
 _HOST = Path(intaglio.__file__).parent
 _HOST_SOURCES = ("wire.py", "params.py")
+_BOARDS = "boards"
 
 DIGEST_BYTES = 16
 """Bytes of :func:`rtl_digest`, the width of ``rtl_digest`` in the identity record."""
 
 
-def _sources() -> Iterator[tuple[str, bytes]]:
+def core_sources() -> Iterator[tuple[str, Path]]:
+    """Name and path of every source that the core is made of, in order.
+
+    Those are the Python files of ``hdl/`` but ``hdl/boards/``, which nothing in the core imports,
+    and of ``host/`` the two that define the protocol and the curves.
+    """
     for path in sorted(_HDL.rglob("*.py"), key=lambda path: path.relative_to(_HDL).as_posix()):
-        yield f"hdl/{path.relative_to(_HDL).as_posix()}", path.read_bytes()
-    for name in _HOST_SOURCES:
-        yield f"host/{name}", (_HOST / name).read_bytes()
+        name = path.relative_to(_HDL)
+        if name.parts[0] != _BOARDS:
+            yield f"hdl/{name.as_posix()}", path
+    for host in _HOST_SOURCES:
+        yield f"host/{host}", _HOST / host
 
 
 def rtl_digest(profile_name: str) -> bytes:
-    """First 16 bytes of the SHA-256 over everything that decides what the gateware does.
+    """First 16 bytes of the SHA-256 over everything that decides what the core does.
 
-    That is: every Python source of ``hdl/`` in the order of its path, ``host/wire.py`` and
-    ``host/params.py``, the profile's name and the version of Amaranth. Each part enters with its
-    name and its length, so that no two sets of sources give the same input.
+    That is: :func:`core_sources`, the profile's name and the version of Amaranth. What surrounds
+    the core on a board has a digest of its own: :mod:`intaglio.hdl.boards.digest`.
+    """
+    return digest_of(
+        [
+            *((name, path.read_bytes()) for name, path in core_sources()),
+            ("profile", profile_name.encode()),
+            ("amaranth", version("amaranth").encode()),
+        ]
+    )
+
+
+def digest_of(parts: Iterable[tuple[str, bytes]]) -> bytes:
+    """First 16 bytes of the SHA-256 over named contents.
+
+    Each part enters with its name and its length, so that no two lists give the same input.
     """
     digest = hashlib.sha256()
-    parts = [*_sources(), ("profile", profile_name.encode()), ("amaranth", _amaranth())]
     for name, content in parts:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.digest()[:DIGEST_BYTES]
-
-
-def _amaranth() -> bytes:
-    return version("amaranth").encode()

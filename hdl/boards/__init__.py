@@ -3,9 +3,8 @@
 from . import colorlight, ecpix5, orangecrab, ulx3s, versa
 from .board import Board
 
-BOARDS: dict[str, Board] = {
-    board.name: board
-    for family in (ulx3s, ecpix5, orangecrab, versa, colorlight)
-    for board in family.BOARDS
-}
+FAMILIES = (ulx3s, ecpix5, orangecrab, versa, colorlight)
+"""Their modules, each with its own ``BOARDS``."""
+
+BOARDS: dict[str, Board] = {board.name: board for family in FAMILIES for board in family.BOARDS}
 """All boards by name."""

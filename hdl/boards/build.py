@@ -33,6 +33,8 @@ from intaglio.hdl.profiles import PROFILES, Profile
 
 from . import BOARDS, tools
 from .board import Board
+from .digest import board_digest
+from .flow import ROUTING, SYNTHESIS, THREADED
 from .tools import BuildError
 from .top import GIT_REVISION_BYTES, BoardTop
 
@@ -42,17 +44,6 @@ Report = Callable[[str, float], None]
 MEASUREMENTS = "intaglio.measurements"
 """Entry point group of what only a simulation can tell; see :func:`cycles_per_signature`."""
 
-_SYNTHESIS = """\
-read_rtlil top.il
-synth_lattice -family ecp5 -top top -run begin:check
-hierarchy -check
-blackbox =A:whitebox
-write_json top.json
-"""
-"""All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
-_ROUTING = ("--router", "router2")
-_THREADED = ("--parallel-refine",)
-"""Options of nextpnr, and those that YoWASP's, which has no threads, does not know."""
 _RESOURCES = {
     "LUT4": "TRELLIS_COMB",
     "FF": "TRELLIS_FF",
@@ -144,6 +135,7 @@ def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
             "clock_hz",
             "fmax_hz",
             "rtl_digest",
+            "board_digest",
             "wire_version",
             "tools",
             "utilisation",
@@ -155,10 +147,15 @@ def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
 
 
 def is_stale(manifest: Manifest) -> bool:
-    """Whether the sources of the gateware have changed since the bitstream was built."""
-    if manifest.profile not in PROFILES:
+    """Whether the sources of the core, or of its board, have changed since this was built."""
+    if manifest.profile not in PROFILES or manifest.board not in BOARDS:
         return True
-    return manifest.rtl_digest != rtl_digest(manifest.profile).hex()
+    built = (manifest.rtl_digest, manifest.board_digest)
+    return built != _digests(manifest.board, manifest.profile)
+
+
+def _digests(board: str, profile: str) -> tuple[str, str]:
+    return rtl_digest(profile).hex(), board_digest(board).hex()
 
 
 class _Clock:
@@ -182,10 +179,10 @@ def _build(
 ) -> tuple[Manifest, bytes]:
     told = tools.versions()
     told["nextpnr-ecp5"] += f" {' '.join(_routing())}"
-    digest = rtl_digest(profile.name).hex()
+    digests = _digests(board.name, profile.name)
     work.mkdir(parents=True, exist_ok=True)
     _elaborate(board, profile, revision, work, report)
-    if rtl_digest(profile.name).hex() != digest:
+    if _digests(board.name, profile.name) != digests:
         raise BuildError("the sources of the gateware changed while they were read: build again")
     _synthesise(work, told["yosys"], report)
 
@@ -212,7 +209,8 @@ def _build(
         fmax_hz=best.fmax_hz,
         seeds={str(result.seed): result.fmax_hz for result in routed},
         sha256=hashlib.sha256(data).hexdigest(),
-        rtl_digest=digest,
+        rtl_digest=digests[0],
+        board_digest=digests[1],
         git_revision=revision.hex(),
         wire_version=wire.VERSION,
         tools=told,
@@ -233,12 +231,12 @@ def _elaborate(board: Board, profile: Profile, revision: bytes, work: Path, repo
 def _synthesise(work: Path, version: str, report: _Clock) -> None:
     """The netlist ``top.json``, unless the one that is there came of the same inputs."""
     key = hashlib.sha256((work / "top.il").read_bytes())
-    key.update(f"{_SYNTHESIS}{version}".encode())
+    key.update(f"{SYNTHESIS}{version}".encode())
     marker = work / "top.json.key"
     if marker.is_file() and marker.read_text() == key.hexdigest():
         return
     marker.unlink(missing_ok=True)
-    (work / "top.ys").write_text(_SYNTHESIS)
+    (work / "top.ys").write_text(SYNTHESIS)
     report("synthesising")
 
     def line(text: str) -> None:
@@ -252,7 +250,7 @@ def _synthesise(work: Path, version: str, report: _Clock) -> None:
 
 def _routing() -> tuple[str, ...]:
     yowasp = Path(tools.find("nextpnr-ecp5")).name.startswith("yowasp")
-    return _ROUTING if yowasp else (*_ROUTING, *_THREADED)
+    return ROUTING if yowasp else (*ROUTING, *THREADED)
 
 
 def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
@@ -277,7 +275,7 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
         *("--speed", platform.speed, "--seed", str(seed)),
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config"),
         *("--report", "report.json", "--log", "nextpnr.log"),
-        *("--timing-allow-fail", *_routing()),
+        *_routing(),
     ]
     tools.run("nextpnr-ecp5", arguments, folder, line)
     told = json.loads((folder / "report.json").read_text())

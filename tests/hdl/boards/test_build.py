@@ -14,12 +14,14 @@ from intaglio import bitstreams, wire
 from intaglio.bitstreams import BitstreamError, Manifest
 from intaglio.errors import InputError
 from intaglio.hdl.boards import BOARDS, build, tools
+from intaglio.hdl.boards.digest import board_digest
+from intaglio.hdl.boards.flow import ROUTING, THREADED
 from intaglio.hdl.boards.tools import BuildError
 from intaglio.hdl.digest import rtl_digest
 
 BOARD = "ulx3s-25f"
 CLOCK_MHZ = BOARDS[BOARD].clock_hz / 1e6
-NEXTPNR = "9.8-7 --router router2 --parallel-refine"
+NEXTPNR = f"9.8-7 {' '.join((*ROUTING, *THREADED))}"
 CELLS = ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D", "EHXPLLL")
 
 # Stand in for the tools: nextpnr's Fmax is a function of the seed, the bitstream of its inputs.
@@ -90,6 +92,7 @@ def test_manifest(fakes: Path, tmp_path: Path) -> None:
     assert manifest.sha256 == hashlib.sha256(data).hexdigest()
     assert data.endswith(b"2")
     assert manifest.rtl_digest == rtl_digest("small").hex()
+    assert manifest.board_digest == board_digest(BOARD).hex()
     assert manifest.git_revision == build.git_revision().hex()
     assert manifest.wire_version == wire.VERSION
     assert manifest.cycles_per_signature == {"ed25519": 7}
@@ -194,7 +197,9 @@ def test_stale(fakes: Path, tmp_path: Path) -> None:
     manifest, _ = built(tmp_path / "work")
     assert not build.is_stale(manifest)
     assert build.is_stale(dataclasses.replace(manifest, rtl_digest="00" * 16))
+    assert build.is_stale(dataclasses.replace(manifest, board_digest="00" * 16))
     assert build.is_stale(dataclasses.replace(manifest, profile="gone"))
+    assert build.is_stale(dataclasses.replace(manifest, board="gone"))
 
 
 def test_damaged_files(fakes: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from intaglio.cli import main
 from intaglio.curve import Curve
 from intaglio.errors import LinkError
 from intaglio.hdl.boards import BOARDS
+from intaglio.hdl.boards.digest import board_digest
 from intaglio.hdl.digest import rtl_digest
 from intaglio.values import Identity
 
@@ -60,6 +61,7 @@ def folder(tmp_path: Path) -> Path:
             seeds={"1": BOARDS[name].clock_hz + 1},
             sha256=hashlib.sha256(BITS).hexdigest(),
             rtl_digest=rtl_digest("small").hex(),
+            board_digest=board_digest(name).hex(),
             git_revision=REVISION,
             wire_version=1,
             tools={},

@@ -1,0 +1,19 @@
+"""What the tools are told: the script of yosys, the options of nextpnr."""
+
+SYNTHESIS = """\
+read_rtlil top.il
+synth_lattice -family ecp5 -top top -run begin:check
+hierarchy -check
+blackbox =A:whitebox
+write_json top.json
+"""
+"""All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
+
+ROUTING = ("--timing-allow-fail", "--router", "router2")
+"""Options of nextpnr."""
+
+THREADED = ("--parallel-refine",)
+"""And those that YoWASP's, which has no threads, does not know."""
+
+FLOW = (SYNTHESIS, *ROUTING, *THREADED)
+"""All of it, for the digest of a board."""
