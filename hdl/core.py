@@ -123,6 +123,7 @@ class SigningCore(wiring.Component):
         connect(m, replier.replies, flipped(self.replies))
         m.d.comb += [
             jobs.executed.eq(barrel.done),
+            jobs.alarm.eq(feed.alarm),
             barrel.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
             invert.inbox_taken.eq(~collect.inbox.enable),
         ]
@@ -231,6 +232,7 @@ class SigningCore(wiring.Component):
             keys.hash.slot.eq(feed.secret.slot),
             keys.hash.index.eq(feed.secret.index),
             feed.secret_word.eq(keys.hash.data),
+            feed.secret_damaged.eq(keys.hash.damaged),
         ]
 
     def _shared_reads(
@@ -263,6 +265,7 @@ class SigningCore(wiring.Component):
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),
             keys.public.index.eq(Mux(public.want, public.index, replier.public.index)),
             feed.public_word.eq(keys.public.data),
+            feed.public_damaged.eq(keys.public.damaged),
             replier.public_word.eq(keys.public.data),
             replier.public_taken.eq(~public.want),
         ]

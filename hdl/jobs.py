@@ -132,6 +132,8 @@ class Jobs(wiring.Component):
         A job begins.
     hashed : In(stream of {job, fault})
         A hash lane has done its part; ``fault``: the message was not what came in.
+    alarm : In({enable, job})
+        What the lane of the job was given is not what was stored: the job is faulted.
     inverted : In(stream of {job})
         An inverse is in the job's inbox.
     executed : In({valid, job, flags})
@@ -158,6 +160,7 @@ class Jobs(wiring.Component):
         members = {
             "new": In(stream.Signature(data.StructLayout({"job": job, "record": self.record}))),
             "hashed": In(stream.Signature(data.StructLayout({"job": job, "fault": 1}))),
+            "alarm": In(data.StructLayout({"enable": 1, "job": job})),
             "inverted": In(stream.Signature(data.StructLayout({"job": job}))),
             "executed": In(data.StructLayout(executed)),
             "sha512": Out(stream.Signature(data.StructLayout({"job": job, "second": 1}))),
@@ -242,6 +245,8 @@ class Jobs(wiring.Component):
                 next_step.eq(0),
                 next_state.eq(0),
             ]
+        with m.If(self.alarm.enable):  # its job's next event is the lane's
+            m.d.sync += states[self.alarm.job].fault.eq(1)
         with m.If(event.valid):
             m.d.sync += [step[job].eq(next_step), states[job].eq(next_state)]
         m.d.comb += [event.job.eq(job), event.step.eq(next_step), event.state.eq(next_state)]

@@ -6,6 +6,7 @@ from amaranth import Array, Cat, Elaboratable, Module, Mux, Signal, unsigned
 from amaranth.lib import data, enum, memory, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
+from intaglio.hdl.guard import Guarded, guarded, is_damaged
 from intaglio.hdl.layouts import CurveId
 
 WORD_BITS = 256
@@ -14,6 +15,8 @@ ENGINE_BITS = 260
 GENERATION_BITS = 16
 SECRET_WORDS = 4
 PUBLIC_WORDS = 2
+Stored = Guarded(WORD_BITS)
+"""A word as it is stored."""
 
 
 class Word(enum.Enum, shape=3):
@@ -71,7 +74,13 @@ def Info(jobs: int) -> data.StructLayout:
 
 def _read_port(slots: int, words: int, bits: int) -> Signature:
     return Signature(
-        {"en": Out(1), "slot": Out(range(slots)), "index": Out(range(words)), "data": In(bits)}
+        {
+            "en": Out(1),
+            "slot": Out(range(slots)),
+            "index": Out(range(words)),
+            "data": In(bits),
+            "damaged": In(1),
+        }
     )
 
 
@@ -106,15 +115,16 @@ class KeyStore(Component):
     write : In(write port: en, slot, index : Word, data : 256 bits)
         Stores a word of a LOADING slot, once ``busy`` has fallen after its ``BEGIN_LOAD``; for a
         slot in another state it does nothing.
-    engine, hash : In(read port: en, slot, index : 0..3, data)
+    engine, hash : In(read port: en, slot, index : 0..3, data, damaged)
         Secret words, one clock after ``en``; 260 bits zero-extended for the engine, 256 for hashes.
-    public : In(read port: en, slot, index : 0..1, data : 256 bits)
+        ``damaged``: not the word that was written.
+    public : In(read port: en, slot, index : 0..1, data : 256 bits, damaged)
         PUBLIC0 and PUBLIC1, from a memory of their own.
 
     Timing: ``wipe_cycles`` a slot, longer by every clock in which a word is written.
 
     Security: nothing but ``engine`` and ``hash`` reads the secrets. A wipe also replaces what those
-    ports read last.
+    ports read last. Words are stored with :func:`~intaglio.hdl.guard.guard`.
     """
 
     def __init__(self, slots: int, *, jobs: int, lookups: int = 1) -> None:
@@ -245,10 +255,10 @@ class KeyStore(Component):
         self, m: Module, info: Array, wipe_at: Any, wipes: Signal, cleans: Signal
     ) -> None:
         m.submodules.secrets = secrets = memory.Memory(
-            shape=WORD_BITS, depth=self.slots * SECRET_WORDS, init=[]
+            shape=Stored, depth=self.slots * SECRET_WORDS, init=[]
         )
         m.submodules.publics = publics = memory.Memory(
-            shape=WORD_BITS, depth=self.slots * PUBLIC_WORDS, init=[]
+            shape=Stored, depth=self.slots * PUBLIC_WORDS, init=[]
         )
         secret_write, public_write = secrets.write_port(), publics.write_port()
         engine, hashes, public = secrets.read_port(), secrets.read_port(), publics.read_port()
@@ -260,10 +270,10 @@ class KeyStore(Component):
         m.d.comb += [
             secret_write.en.eq(wipes | (allowed & ~is_public)),
             secret_write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], self.write.slot))),
-            secret_write.data.eq(Mux(wipes, 0, self.write.data)),
+            secret_write.data.eq(Mux(wipes, 0, guarded(self.write.data))),
             public_write.en.eq(wipes | (allowed & is_public)),
             public_write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], self.write.slot))),
-            public_write.data.eq(Mux(wipes, 0, self.write.data)),
+            public_write.data.eq(Mux(wipes, 0, guarded(self.write.data))),
         ]
         # The clock after a wipe, the ports not in use read a zeroised word.
         for port, user, idle_at in (
@@ -274,5 +284,6 @@ class KeyStore(Component):
             m.d.comb += [
                 port.en.eq(user.en | cleans),
                 port.addr.eq(Mux(user.en, Cat(user.index, user.slot), idle_at)),
-                user.data.eq(port.data),
+                user.data.eq(port.data.word),
+                user.damaged.eq(is_damaged(port.data)),
             ]

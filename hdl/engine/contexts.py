@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import xor
-
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..guard import Guarded, guard
 from .alu import Operation
 from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest
 
@@ -29,16 +27,8 @@ Words = data.StructLayout(
 """What is read for an instruction, one clock after its addresses."""
 
 
-GUARD_BITS = 28
-"""Check bits of a stored word; with them it still fits eight block RAMs of 36 bits."""
-
-Stored = data.StructLayout({"word": WORD_BITS, "guard": GUARD_BITS})
+Stored = Guarded(WORD_BITS)
 """A word as it is stored."""
-
-
-def guard(word: Value) -> Value:
-    """XOR of the word's pieces: another for words that differ in one bit, or in 28 in a row."""
-    return reduce(xor, [word[i : i + GUARD_BITS] for i in range(0, WORD_BITS, GUARD_BITS)])
 
 
 class Contexts(wiring.Component):

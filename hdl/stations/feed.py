@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .. import keystore
 from ..engine.isa import WORD_BITS
+from ..guard import Guarded, guarded, is_damaged
 from ..hash.lanes import ecdsa_request_layout, sha512_request_layout
 from ..jobs import Kind, record_layout
 from .words import encode_point, outbox_read_layout, reverse_bytes
@@ -34,10 +35,12 @@ class Feed(wiring.Component):
         Zeroise the job's digest.
     record_job : Out, record : In
         Lookup of a job's record, in the same clock.
-    secret : Out({en, slot, index}), secret_word : In(256)
-    public : Out({want, slot, index}), public_word : In(256)
+    secret : Out({en, slot, index}), secret_word : In(256), secret_damaged : In(1)
+    public : Out({want, slot, index}), public_word : In(256), public_damaged : In(1)
     outbox : Out({want, job, index}), outbox_word : In(260)
         Reads, one clock later; the latter two are never refused.
+    alarm : Out({enable, job})
+        A secret, public key or digest that the job needs is not what was stored.
 
     Security: all that is read here is secret but the public key and the outbox. When a lane has
     taken it, the registers are zeroised.
@@ -60,10 +63,13 @@ class Feed(wiring.Component):
                 "record": In(record_layout(keys, pages)),
                 "secret": Out(data.StructLayout({"en": 1, **at_key})),
                 "secret_word": In(256),
+                "secret_damaged": In(1),
                 "public": Out(data.StructLayout({"want": 1, "slot": range(keys), "index": 1})),
                 "public_word": In(256),
+                "public_damaged": In(1),
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_word": In(WORD_BITS),
+                "alarm": Out(data.StructLayout({"enable": 1, "job": job})),
             }
         )
 
@@ -73,9 +79,10 @@ class Feed(wiring.Component):
         words = [Signal(256, name=f"word{i}") for i in range(3)]
         record = self.record
         is_load = record.kind == Kind.LOAD_ED25519
-        digest_word = self._digests(m, job)
+        digest = self._digests(m, job)
         m.d.comb += [
             self.record_job.eq(job),
+            self.alarm.job.eq(job),
             self.secret.slot.eq(record.slot),
             self.public.slot.eq(record.slot),
             self.outbox.job.eq(job),
@@ -102,6 +109,7 @@ class Feed(wiring.Component):
                     m.d.comb += self.secret.index.eq(keystore.Word.PREFIX)
                 m.next = "secret word"
             with m.State("secret word"):
+                m.d.comb += self.alarm.enable.eq(self.secret_damaged)
                 m.d.sync += words[0].eq(self.secret_word)
                 m.next = "sha512"
             with m.State("x"):
@@ -110,6 +118,7 @@ class Feed(wiring.Component):
                 m.next = "y"
             with m.State("y"):
                 m.d.comb += [self.outbox.want.eq(1), self.outbox.index.eq(1)]
+                m.d.comb += self.alarm.enable.eq(self.public_damaged)
                 m.d.sync += [words[2].eq(self.outbox_word), words[1].eq(self.public_word)]
                 m.next = "point"
             with m.State("point"):
@@ -131,15 +140,17 @@ class Feed(wiring.Component):
                 m.d.comb += self.secret.en.eq(1)
                 m.next = "d word"
             with m.State("d word"):
+                m.d.comb += self.alarm.enable.eq(self.secret_damaged)
                 m.d.sync += words[0].eq(self.secret_word)
                 m.next = "nonce"
             with m.State("nonce"):
                 request = self.nonce.payload
                 m.d.comb += [
                     self.nonce.valid.eq(1),
+                    self.alarm.enable.eq(record.hashed & is_damaged(digest)),
                     request.job.eq(job),
                     request.x.eq(words[0]),
-                    request.digest.eq(digest_word),
+                    request.digest.eq(digest.word),
                     request.hashed.eq(record.hashed),
                     request.location.page.eq(record.page),
                     request.location.length.eq(record.length),
@@ -152,14 +163,14 @@ class Feed(wiring.Component):
                 m.next = "idle"
         return m
 
-    def _digests(self, m: Module, job: Signal) -> Value:
+    def _digests(self, m: Module, job: Signal) -> data.View:
         """Digests to sign, by job."""
-        m.submodules.digests = digests = Memory(shape=256, depth=self.jobs, init=[])
+        m.submodules.digests = digests = Memory(shape=Guarded(256), depth=self.jobs, init=[])
         read, write = digests.read_port(), digests.write_port()
         m.d.comb += [
             read.addr.eq(job),
             write.addr.eq(Mux(self.digest.enable, self.digest.job, self.forget.job)),
-            write.data.eq(Mux(self.digest.enable, self.digest.word, 0)),
+            write.data.eq(Mux(self.digest.enable, guarded(self.digest.word), 0)),
             write.en.eq(self.digest.enable | self.forget.enable),
         ]
         return read.data
