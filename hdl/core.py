@@ -127,6 +127,7 @@ class SigningCore(wiring.Component):
         connect(m, replier.replies, flipped(self.replies))
         m.d.comb += [
             jobs.executed.eq(barrel.done),
+            jobs.alarm.eq(feed.alarm),
             barrel.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
             invert.inbox_taken.eq(~collect.inbox.enable),
         ]
@@ -145,8 +146,8 @@ class SigningCore(wiring.Component):
         merge(m, [finish.release, intake.release], pool.release)
         m.d.comb += [
             intake.free_pages.eq(pool.free_pages),
-            feed.digest.eq(intake.digest),
-            feed.forget.eq(finish.free),
+            barrel.digest.eq(intake.digest),
+            intake.digest_taken.eq(barrel.digest_taken),
         ]
 
         self._contexts(m, intake, finish)
@@ -164,15 +165,22 @@ class SigningCore(wiring.Component):
         return m
 
     def _contexts(self, m: Module, intake: Intake, finish: Finish) -> None:
-        """Which job contexts are free."""
+        """Which job contexts are free, and which of them is the next job's."""
         slots = self.profile.job_slots
         taken = Signal(slots, init=(1 << slots) - 1)  # a reset has them wiped first
+        first, offered, index = Signal(range(slots)), Signal(), Signal(range(slots))
         for i in reversed(range(slots)):
             with m.If(~taken[i]):
-                m.d.comb += [intake.job.free.eq(1), intake.job.index.eq(i)]
-        m.d.comb += intake.jobs_active.eq(taken.any())
+                m.d.comb += first.eq(i)
+        m.d.comb += [
+            intake.jobs_active.eq(taken.any()),
+            intake.job.free.eq(offered),
+            intake.job.index.eq(index),
+        ]
         with m.If(intake.take_job):
-            m.d.sync += taken.bit_select(intake.job.index, 1).eq(1)
+            m.d.sync += [taken.bit_select(index, 1).eq(1), offered.eq(0)]
+        with m.Elif(~offered):
+            m.d.sync += [index.eq(first), offered.eq(~taken.all())]
         with m.If(finish.free.enable):
             m.d.sync += taken.bit_select(finish.free.job, 1).eq(0)
 
@@ -224,6 +232,7 @@ class SigningCore(wiring.Component):
             keys.hash.slot.eq(feed.secret.slot),
             keys.hash.index.eq(feed.secret.index),
             feed.secret_word.eq(keys.hash.data),
+            feed.secret_damaged.eq(keys.hash.damaged),
         ]
 
     def _shared_reads(
@@ -239,8 +248,9 @@ class SigningCore(wiring.Component):
         """Ports that stations share: the feed goes first, the replies last."""
         public = feed.public
         m.d.comb += [
-            invert.outbox_taken.eq(~feed.outbox.want),
-            finish.outbox_taken.eq(~feed.outbox.want & ~invert.outbox.want),
+            feed.outbox_taken.eq(barrel.outbox_taken),
+            invert.outbox_taken.eq(barrel.outbox_taken & ~feed.outbox.want),
+            finish.outbox_taken.eq(barrel.outbox_taken & ~feed.outbox.want & ~invert.outbox.want),
         ]
         for i, user in enumerate((feed, invert, finish)):
             with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
@@ -250,12 +260,14 @@ class SigningCore(wiring.Component):
                 ]
         for user in (feed, invert, finish):
             m.d.comb += user.outbox_word.eq(barrel.outbox_word)
-        m.d.comb += finish.outbox_damaged.eq(barrel.outbox_damaged)
+        for user in (feed, finish):
+            m.d.comb += user.outbox_damaged.eq(barrel.outbox_damaged)
         m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),
             keys.public.index.eq(Mux(public.want, public.index, replier.public.index)),
             feed.public_word.eq(keys.public.data),
+            feed.public_damaged.eq(keys.public.damaged),
             replier.public_word.eq(keys.public.data),
             replier.public_taken.eq(~public.want),
         ]

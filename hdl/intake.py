@@ -11,6 +11,7 @@ from amaranth.utils import bits_for
 from intaglio import wire
 
 from . import keystore, layouts, pool
+from .engine.contexts import digest_layout
 from .jobs import Kind, record_layout
 from .judge import Judge
 from .layouts import CurveId, Op, Status
@@ -50,7 +51,7 @@ class Intake(wiring.Component):
         Messages to the pool.
     release : Out(stream of pool.Message)
         A message whose request was refused after it was stored.
-    digest : Out({enable, job, word})
+    digest : Out({enable, job, word}), digest_taken : In(1)
         A digest to sign.
     new : Out(stream of {job, record})
         A job begins.
@@ -87,7 +88,8 @@ class Intake(wiring.Component):
                 "written": In(stream.Signature(pool.Head(pages))),
                 "free_pages": In(range(pages + 1)),
                 "release": Out(stream.Signature(pool.Message(pages))),
-                "digest": Out(data.StructLayout({"enable": 1, "job": job, "word": 256})),
+                "digest": Out(digest_layout(jobs)),
+                "digest_taken": In(1),
                 "new": Out(
                     stream.Signature(data.StructLayout({"job": job, "record": self.record}))
                 ),
@@ -343,8 +345,10 @@ class Intake(wiring.Component):
                 record.length.eq(header.length),
                 record.check.eq(Mux(header.length != 0, check, 0)),
             ]
+        stored = Signal()
         m.d.comb += [
-            self.new.valid.eq(1),
+            self.digest.enable.eq(hashed & ~stored),
+            self.new.valid.eq(~hashed | stored),
             self.new.payload.job.eq(self.job.index),
             record.op.eq(header.op),
             record.tag.eq(header.tag),
@@ -354,12 +358,11 @@ class Intake(wiring.Component):
             self.digest.job.eq(self.job.index),
             self.digest.word.eq(reverse_bytes(body)),
         ]
-        with m.If(self.new.ready):
-            m.d.comb += [
-                self.take_job.eq(1),
-                self.acquire.eq(1),
-                self.digest.enable.eq(hashed),
-            ]
+        with m.If(self.digest.enable & self.digest_taken):
+            m.d.sync += stored.eq(1)
+        with m.If(self.new.valid & self.new.ready):
+            m.d.comb += [self.take_job.eq(1), self.acquire.eq(1)]
+            m.d.sync += stored.eq(0)
             m.next = "clear"
 
     def _reply(self, m: Module, header: data.View, status: Signal) -> None:

@@ -132,6 +132,8 @@ class Jobs(wiring.Component):
         A job begins.
     hashed : In(stream of {job, fault})
         A hash lane has done its part; ``fault``: the message was not what came in.
+    alarm : In({enable, job})
+        What the lane of the job was given is not what was stored: the job is faulted.
     inverted : In(stream of {job})
         An inverse is in the job's inbox.
     executed : In({valid, job, flags})
@@ -158,6 +160,7 @@ class Jobs(wiring.Component):
         members = {
             "new": In(stream.Signature(data.StructLayout({"job": job, "record": self.record}))),
             "hashed": In(stream.Signature(data.StructLayout({"job": job, "fault": 1}))),
+            "alarm": In(data.StructLayout({"enable": 1, "job": job})),
             "inverted": In(stream.Signature(data.StructLayout({"job": job}))),
             "executed": In(data.StructLayout(executed)),
             "sha512": Out(stream.Signature(data.StructLayout({"job": job, "second": 1}))),
@@ -196,6 +199,7 @@ class Jobs(wiring.Component):
         progress = data.StructLayout({"step": range(STEPS), "state": state})
         m.submodules.progress = memory = Memory(shape=progress, depth=self.jobs, init=[])
         reached, moves = memory.read_port(domain="comb"), memory.write_port()
+        alarmed = Signal(self.jobs)
         layout = {"valid": 1, "job": range(self.jobs), "step": range(STEPS), "state": state}
         event = Signal(data.StructLayout({**layout, "record": self.record}))
 
@@ -227,7 +231,9 @@ class Jobs(wiring.Component):
                 self.hashed.ready.eq(1),
                 event.valid.eq(1),
                 job.eq(self.hashed.payload.job),
-                next_state.fault.eq(so_far.fault | self.hashed.payload.fault),
+                next_state.fault.eq(
+                    so_far.fault | self.hashed.payload.fault | alarmed.bit_select(job, 1)
+                ),
             ]
         with m.Elif(self.inverted.valid):
             m.d.comb += [
@@ -250,6 +256,11 @@ class Jobs(wiring.Component):
             moves.data.step.eq(next_step),
             moves.data.state.eq(next_state),
         ]
+        # an alarm comes before its job's next event, which is the lane's
+        with m.If(self.alarm.enable):
+            m.d.sync += alarmed.bit_select(self.alarm.job, 1).eq(1)
+        with m.If(event.valid):
+            m.d.sync += alarmed.bit_select(job, 1).eq(0)
         m.d.comb += [event.job.eq(job), event.step.eq(next_step), event.state.eq(next_state)]
         return event
 

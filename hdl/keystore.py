@@ -7,6 +7,7 @@ from amaranth.lib import data, enum, memory, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from intaglio.hdl.blockram import BlockRam
+from intaglio.hdl.guard import Guarded, guarded, is_damaged
 from intaglio.hdl.layouts import CurveId
 
 WORD_BITS = 256
@@ -15,6 +16,8 @@ ENGINE_BITS = 260
 GENERATION_BITS = 16
 SECRET_WORDS = 4
 PUBLIC_WORDS = 2
+Stored = Guarded(WORD_BITS)
+"""A word as it is stored."""
 
 
 class Word(enum.Enum, shape=3):
@@ -72,7 +75,13 @@ def Info(jobs: int) -> data.StructLayout:
 
 def _read_port(slots: int, words: int, bits: int) -> Signature:
     return Signature(
-        {"en": Out(1), "slot": Out(range(slots)), "index": Out(range(words)), "data": In(bits)}
+        {
+            "en": Out(1),
+            "slot": Out(range(slots)),
+            "index": Out(range(words)),
+            "data": In(bits),
+            "damaged": In(1),
+        }
     )
 
 
@@ -107,15 +116,16 @@ class KeyStore(Component):
     write : In(write port: en, slot, index : Word, data : 256 bits)
         Stores a word of a LOADING slot, once ``busy`` has fallen after its ``BEGIN_LOAD``; for a
         slot in another state it does nothing.
-    engine, hash : In(read port: en, slot, index : 0..3, data)
+    engine, hash : In(read port: en, slot, index : 0..3, data, damaged)
         Secret words, one clock after ``en``; 260 bits zero-extended for the engine, 256 for hashes.
-    public : In(read port: en, slot, index : 0..1, data : 256 bits)
+        ``damaged``: not the word that was written.
+    public : In(read port: en, slot, index : 0..1, data : 256 bits, damaged)
         PUBLIC0 and PUBLIC1, from a memory of their own.
 
     Timing: ``wipe_cycles`` a slot, longer by every clock in which a word is written.
 
     Security: nothing but ``engine`` and ``hash`` reads the secrets. A wipe also replaces what those
-    ports read last.
+    ports read last. Words are stored with :func:`~intaglio.hdl.guard.guard`.
     """
 
     def __init__(self, slots: int, *, jobs: int, lookups: int = 1) -> None:
@@ -246,10 +256,10 @@ class KeyStore(Component):
         self, m: Module, info: Array, wipe_at: Any, wipes: Signal, cleans: Signal
     ) -> None:
         depth = self.slots * SECRET_WORDS
-        m.submodules.secrets = engine = BlockRam(shape=WORD_BITS, depth=depth)
-        m.submodules.secrets_copy = hashes = BlockRam(shape=WORD_BITS, depth=depth)
+        m.submodules.secrets = engine = BlockRam(shape=Stored, depth=depth)
+        m.submodules.secrets_copy = hashes = BlockRam(shape=Stored, depth=depth)
         m.submodules.publics = publics = memory.Memory(
-            shape=WORD_BITS, depth=self.slots * PUBLIC_WORDS, init=[]
+            shape=Stored, depth=self.slots * PUBLIC_WORDS, init=[]
         )
         public_write, public = publics.write_port(), publics.read_port()
 
@@ -261,23 +271,25 @@ class KeyStore(Component):
             m.d.comb += [
                 secrets.write.en.eq(wipes | (allowed & ~is_public)),
                 secrets.write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], self.write.slot))),
-                secrets.write.data.eq(Mux(wipes, 0, self.write.data)),
+                secrets.write.data.eq(Mux(wipes, 0, guarded(self.write.data))),
             ]
         m.d.comb += [
             public_write.en.eq(wipes | (allowed & is_public)),
             public_write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], self.write.slot))),
-            public_write.data.eq(Mux(wipes, 0, self.write.data)),
+            public_write.data.eq(Mux(wipes, 0, guarded(self.write.data))),
         ]
         # The clock after a wipe, the ports not in use read a zeroised word.
         for secrets, user in ((engine, self.engine), (hashes, self.hash)):
             m.d.comb += [
                 secrets.read_en.eq(user.en | cleans),
                 secrets.read_addr.eq(Mux(user.en, Cat(user.index, user.slot), wipe_at)),
-                user.data.eq(secrets.read),
+                user.data.eq(secrets.read.word),
+                user.damaged.eq(is_damaged(secrets.read)),
             ]
         user = self.public
         m.d.comb += [
             public.en.eq(user.en | cleans),
             public.addr.eq(Mux(user.en, Cat(user.index, user.slot), public_wipe_at)),
-            user.data.eq(public.data),
+            user.data.eq(public.data.word),
+            user.damaged.eq(is_damaged(public.data)),
         ]

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .alu import Alu, Operands, Operation
-from .contexts import Contexts, Flags, inbox_layout, outbox_layout
+from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
 from .isa import KEY_WORDS, WORD_BITS, Dest, Port0, Port2, Port3
 from .isa import B as SecondFactor
 from .isa import Out as Output
@@ -44,8 +44,12 @@ class Barrel(wiring.Component):
         The program has ended, for one clock. Flags gather over the programs of a job until wiped.
     inbox : In({enable, job, index, word})
         Writes an inbox word; not while the job runs.
-    outbox : In({job, index}), outbox_word : Out(WORD_BITS), outbox_damaged : Out(1)
-        Reads an outbox word, one clock later, and whether it was altered since it was stored.
+    digest : In({enable, job, word}), digest_taken : Out(1)
+        A digest to sign, for outbox word 0; kept up until taken.
+    outbox : In({job, index}), outbox_taken : Out(1)
+    outbox_word : Out(WORD_BITS), outbox_damaged : Out(1)
+        Reads an outbox word, one clock after a clock with ``outbox_taken``, and tells whether it
+        was altered since it was stored.
     key_read : Out({key, index}), key_word : In(WORD_BITS)
         Read port of the key store, one clock later. Secret.
     key_write : Out({enable, key, index, word})
@@ -69,7 +73,10 @@ class Barrel(wiring.Component):
                 "start": In(stream.Signature(start_layout(jobs, keys))),
                 "done": Out(data.StructLayout({"valid": 1, "job": range(jobs), "flags": Flags})),
                 "inbox": In(inbox_layout(jobs)),
+                "digest": In(digest_layout(jobs)),
+                "digest_taken": Out(1),
                 "outbox": In(outbox_layout(jobs)),
+                "outbox_taken": Out(1),
                 "outbox_word": Out(WORD_BITS),
                 "outbox_damaged": Out(1),
                 "key_read": Out(data.StructLayout(key_address)),
@@ -104,7 +111,10 @@ class Barrel(wiring.Component):
         connect(m, flipped(self.wipe), contexts.wipe)
         m.d.comb += [
             contexts.inbox.eq(self.inbox),
+            contexts.digest.eq(self.digest),
+            self.digest_taken.eq(contexts.digest_taken),
             contexts.outbox.eq(self.outbox),
+            self.outbox_taken.eq(contexts.outbox_taken),
             self.outbox_word.eq(contexts.outbox_word),
             self.outbox_damaged.eq(contexts.outbox_damaged),
             self.issued.eq(issue.valid),

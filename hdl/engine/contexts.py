@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import xor
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..blockram import BlockRam
+from ..guard import GUARD_BITS, Guarded, guard, guarded
 from .alu import Operation
-from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest
+from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest, Port0
 
 Flags = data.StructLayout({"fault": 1, "odd": 1, "neg": 1, "over": 1})
 """A job's flags; the recovery id is ``odd ^ neg | over << 1``."""
@@ -30,16 +28,8 @@ Words = data.StructLayout(
 """What is read for an instruction, one clock after its addresses."""
 
 
-GUARD_BITS = 28
-"""Check bits of a stored word; with them it still fits eight block RAMs of 36 bits."""
-
-Stored = data.StructLayout({"word": WORD_BITS, "guard": GUARD_BITS})
+Stored = Guarded(WORD_BITS)
 """A word as it is stored."""
-
-
-def guard(word: Value) -> Value:
-    """XOR of the word's pieces: another for words that differ in one bit, or in 28 in a row."""
-    return reduce(xor, [word[i : i + GUARD_BITS] for i in range(0, WORD_BITS, GUARD_BITS)])
 
 
 class Contexts(wiring.Component):
@@ -53,8 +43,11 @@ class Contexts(wiring.Component):
         A retiring instruction, its result and whether that is zero.
     inbox : In({enable, job, index, word})
         Written by lanes and intake. A clock with a retiring instruction is as good as any other.
-    outbox : In({job, index}), outbox_word : Out, outbox_damaged : Out(1)
-        Read by lanes and reply, one clock later. ``outbox_damaged``: not the word that was stored.
+    digest : In({enable, job, word}), digest_taken : Out(1)
+        A digest to sign, for outbox word 0; kept up until taken.
+    outbox : In({job, index}), outbox_taken : Out(1), outbox_word : Out, outbox_damaged : Out(1)
+        Read by stations, one clock after a clock with ``outbox_taken``, in which no instruction
+        reads an outbox. ``outbox_damaged``: not the word that was stored.
     flags_job : In, flags : Out(Flags)
         Flags of a job after this clock's retiring instruction; combinational.
     wipe : In(stream of {job})
@@ -79,7 +72,10 @@ class Contexts(wiring.Component):
                 "write_word": In(WORD_BITS),
                 "write_zero": In(1),
                 "inbox": In(inbox_layout(jobs)),
+                "digest": In(digest_layout(jobs)),
+                "digest_taken": Out(1),
                 "outbox": In(outbox_layout(jobs)),
+                "outbox_taken": Out(1),
                 "outbox_word": Out(WORD_BITS),
                 "outbox_damaged": Out(1),
                 "flags": Out(Flags),
@@ -109,25 +105,19 @@ class Contexts(wiring.Component):
             m.d.comb += store.write.data.eq(stored)
             return store
 
-        def difference(store: BlockRam) -> Value:
-            return guard(store.read.word) ^ store.read.guard
-
-        def at(index: Signal, words: int, owner: Signal) -> Cat:
-            return Cat(index[: ceil_log2(words)], owner)
-
         addresses = (self.read_op.p0, self.read_op.p1, self.read_op.p2, self.read_op.p3)
         for i, address in enumerate(addresses):
             store = memory(f"registers{i}", REGISTERS)
-            altered.append(difference(store))
+            altered.append(_difference(store))
             m.d.comb += [
-                store.read_addr.eq(at(address, REGISTERS, self.read_job)),
+                store.read_addr.eq(_at(address, REGISTERS, self.read_job)),
                 self.words[f"register{i}"].eq(store.read.word),
-                store.write.addr.eq(at(Mux(wiping, step, retire.rd), REGISTERS, job)),
+                store.write.addr.eq(_at(Mux(wiping, step, retire.rd), REGISTERS, job)),
                 store.write.en.eq(wiping | (self.write_valid & retire.write)),
             ]
 
         store = memory("digit_words", 1)
-        altered.append(difference(store))
+        altered.append(_difference(store))
         m.d.comb += [
             store.read_addr.eq(self.read_job),
             self.words.digits.eq(store.read.word),
@@ -135,37 +125,57 @@ class Contexts(wiring.Component):
             store.write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
         ]
 
-        outbox = memory("outbox_words", OUTBOX_WORDS), memory("outbox_copy", OUTBOX_WORDS)
-        altered.append(difference(outbox[0]))
-        for store in outbox:
-            m.d.comb += [
-                store.write.addr.eq(at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
-                store.write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))),
-            ]
-        m.d.comb += [
-            outbox[0].read_addr.eq(at(self.read_op.p0, OUTBOX_WORDS, self.read_job)),
-            self.words.outbox.eq(outbox[0].read.word),
-            outbox[1].read_addr.eq(at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
-            self.outbox_word.eq(outbox[1].read.word),
-            self.outbox_damaged.eq(difference(outbox[1]).any()),
-        ]
+        self._outbox(m, memory("outbox_words", OUTBOX_WORDS), wiping, step, job, altered)
 
         store = memory("inbox_words", INBOX_WORDS)
-        altered.append(difference(store))
+        altered.append(_difference(store))
         m.d.comb += [
-            store.read_addr.eq(at(self.read_op.p0, INBOX_WORDS, self.read_job)),
+            store.read_addr.eq(_at(self.read_op.p0, INBOX_WORDS, self.read_job)),
             self.words.inbox.eq(store.read.word),
-            store.write.addr.eq(at(step, INBOX_WORDS, job)),
+            store.write.addr.eq(_at(step, INBOX_WORDS, job)),
             store.write.en.eq(wiping | self.inbox.enable),
         ]
         with m.If(self.inbox.enable):
             m.d.comb += [
-                store.write.addr.eq(at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
+                store.write.addr.eq(_at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
                 store.write.data.word.eq(self.inbox.word),
                 store.write.data.guard.eq(guard(self.inbox.word)),
             ]
         self._flags(m, wiping, job, Cat(altered))
         return m
+
+    def _outbox(
+        self,
+        m: Module,
+        store: BlockRam,
+        wiping: Signal,
+        step: Signal,
+        job: Signal,
+        altered: list[Value],
+    ) -> None:
+        """One memory for the programs and, in clocks in which they leave it alone, the stations."""
+        retire, reads, read = self.write_op, Signal(), Signal()
+        writes = wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))
+        m.d.comb += [
+            reads.eq(self.read_valid & (self.read_op.port0 == Port0.OUTBOX)),
+            self.outbox_taken.eq(~reads),
+            store.read_addr.eq(_at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
+            self.words.outbox.eq(store.read.word),
+            self.outbox_word.eq(store.read.word),
+            self.outbox_damaged.eq(_difference(store).any()),
+            self.digest_taken.eq(~writes),
+            store.write.en.eq(writes | self.digest.enable),
+            store.write.addr.eq(_at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
+        ]
+        m.d.sync += read.eq(reads)
+        altered.append(_difference(store) & read.replicate(GUARD_BITS))
+        with m.If(reads):
+            m.d.comb += store.read_addr.eq(_at(self.read_op.p0, OUTBOX_WORDS, self.read_job))
+        with m.If(~writes):
+            m.d.comb += [
+                store.write.addr.eq(_at(C(0, 1), OUTBOX_WORDS, self.digest.job)),
+                store.write.data.eq(guarded(self.digest.word)),
+            ]
 
     def _flags(self, m: Module, wiping: Signal, job: Signal, differences: Value) -> None:
         """Flags of the instruction being read, and of the job whose instruction retires.
@@ -211,6 +221,22 @@ class Contexts(wiring.Component):
                     m.d.comb += self.flags.neg.eq(bit)
                 with m.Case(Check.OVERFLOW):
                     m.d.comb += self.flags.over.eq(~zero)
+
+
+def _difference(store: BlockRam) -> Value:
+    """Zero if the word that was read is the one that was written."""
+    return guard(store.read.word) ^ store.read.guard
+
+
+def _at(index: Value, words: int, owner: Value) -> Cat:
+    """Address of a job's word."""
+    bits = ceil_log2(words)
+    return Cat(index[:bits], C(0, bits - len(index[:bits])), owner)
+
+
+def digest_layout(jobs: int) -> data.StructLayout:
+    """A digest to sign."""
+    return data.StructLayout({"enable": 1, "job": range(jobs), "word": 256})
 
 
 def inbox_layout(jobs: int) -> data.StructLayout:

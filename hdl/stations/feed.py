@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .. import keystore
@@ -28,16 +27,17 @@ class Feed(wiring.Component):
         Jobs for the lanes. ``second``: the second pass of an Ed25519 signature.
     sha512 : Out(stream), nonce : Out(stream)
         The lanes' requests.
-    digest : In({enable, job, word})
-        A digest to sign, from the intake; kept until the job is forgotten.
-    forget : In({enable, job})
-        Zeroise the job's digest.
     record_job : Out, record : In
         Lookup of a job's record, in the same clock.
-    secret : Out({en, slot, index}), secret_word : In(256)
-    public : Out({want, slot, index}), public_word : In(256)
-    outbox : Out({want, job, index}), outbox_word : In(260)
-        Reads, one clock later; the latter two are never refused.
+    secret : Out({en, slot, index}), secret_word : In(256), secret_damaged : In(1)
+    public : Out({want, slot, index}), public_word : In(256), public_damaged : In(1)
+        Reads, one clock later; never refused.
+    outbox : Out({want, job, index}), outbox_taken : In(1)
+    outbox_word : In(260), outbox_damaged : In(1)
+        Reads, one clock after a clock with ``want`` and ``outbox_taken``: the point, or the digest
+        to sign.
+    alarm : Out({enable, job})
+        A secret, public key or digest that the job needs is not what was stored.
 
     Security: all that is read here is secret but the public key and the outbox. When a lane has
     taken it, the registers are zeroised.
@@ -54,16 +54,19 @@ class Feed(wiring.Component):
                 "nonce_jobs": In(stream.Signature(data.StructLayout({"job": job}))),
                 "sha512": Out(stream.Signature(sha512_request_layout(job_width, page_width))),
                 "nonce": Out(stream.Signature(ecdsa_request_layout(job_width, page_width))),
-                "digest": In(data.StructLayout({"enable": 1, "job": job, "word": 256})),
-                "forget": In(data.StructLayout({"enable": 1, "job": job})),
                 "record_job": Out(job),
                 "record": In(record_layout(keys, pages)),
                 "secret": Out(data.StructLayout({"en": 1, **at_key})),
                 "secret_word": In(256),
+                "secret_damaged": In(1),
                 "public": Out(data.StructLayout({"want": 1, "slot": range(keys), "index": 1})),
                 "public_word": In(256),
+                "public_damaged": In(1),
                 "outbox": Out(outbox_read_layout(jobs)),
+                "outbox_taken": In(1),
                 "outbox_word": In(WORD_BITS),
+                "outbox_damaged": In(1),
+                "alarm": Out(data.StructLayout({"enable": 1, "job": job})),
             }
         )
 
@@ -73,9 +76,9 @@ class Feed(wiring.Component):
         words = [Signal(256, name=f"word{i}") for i in range(3)]
         record = self.record
         is_load = record.kind == Kind.LOAD_ED25519
-        digest_word = self._digests(m, job)
         m.d.comb += [
             self.record_job.eq(job),
+            self.alarm.job.eq(job),
             self.secret.slot.eq(record.slot),
             self.public.slot.eq(record.slot),
             self.outbox.job.eq(job),
@@ -102,17 +105,24 @@ class Feed(wiring.Component):
                     m.d.comb += self.secret.index.eq(keystore.Word.PREFIX)
                 m.next = "secret word"
             with m.State("secret word"):
+                m.d.comb += self.alarm.enable.eq(self.secret_damaged)
                 m.d.sync += words[0].eq(self.secret_word)
                 m.next = "sha512"
             with m.State("x"):
                 m.d.comb += [self.outbox.want.eq(1), self.outbox.index.eq(0)]
                 m.d.comb += self.public.want.eq(1)
+                with m.If(self.outbox_taken):
+                    m.next = "x word"
+            with m.State("x word"):
+                m.d.comb += self.alarm.enable.eq(self.public_damaged | self.outbox_damaged)
+                m.d.sync += [words[2].eq(self.outbox_word), words[1].eq(self.public_word)]
                 m.next = "y"
             with m.State("y"):
                 m.d.comb += [self.outbox.want.eq(1), self.outbox.index.eq(1)]
-                m.d.sync += [words[2].eq(self.outbox_word), words[1].eq(self.public_word)]
-                m.next = "point"
-            with m.State("point"):
+                with m.If(self.outbox_taken):
+                    m.next = "y word"
+            with m.State("y word"):
+                m.d.comb += self.alarm.enable.eq(self.outbox_damaged)
                 m.d.sync += [words[0].eq(encode_point(words[2], self.outbox_word)), words[2].eq(0)]
                 m.next = "sha512"
             with m.State("sha512"):
@@ -131,7 +141,18 @@ class Feed(wiring.Component):
                 m.d.comb += self.secret.en.eq(1)
                 m.next = "d word"
             with m.State("d word"):
+                m.d.comb += self.alarm.enable.eq(self.secret_damaged)
                 m.d.sync += words[0].eq(self.secret_word)
+                m.next = "nonce"
+                with m.If(record.hashed):
+                    m.next = "z"
+            with m.State("z"):
+                m.d.comb += [self.outbox.want.eq(1), self.outbox.index.eq(0)]
+                with m.If(self.outbox_taken):
+                    m.next = "z word"
+            with m.State("z word"):
+                m.d.comb += self.alarm.enable.eq(self.outbox_damaged)
+                m.d.sync += words[1].eq(self.outbox_word)
                 m.next = "nonce"
             with m.State("nonce"):
                 request = self.nonce.payload
@@ -139,7 +160,7 @@ class Feed(wiring.Component):
                     self.nonce.valid.eq(1),
                     request.job.eq(job),
                     request.x.eq(words[0]),
-                    request.digest.eq(digest_word),
+                    request.digest.eq(words[1]),
                     request.hashed.eq(record.hashed),
                     request.location.page.eq(record.page),
                     request.location.length.eq(record.length),
@@ -151,15 +172,3 @@ class Feed(wiring.Component):
                 m.d.sync += [word.eq(0) for word in words]
                 m.next = "idle"
         return m
-
-    def _digests(self, m: Module, job: Signal) -> Value:
-        """Digests to sign, by job."""
-        m.submodules.digests = digests = Memory(shape=256, depth=self.jobs, init=[])
-        read, write = digests.read_port(), digests.write_port()
-        m.d.comb += [
-            read.addr.eq(job),
-            write.addr.eq(Mux(self.digest.enable, self.digest.job, self.forget.job)),
-            write.data.eq(Mux(self.digest.enable, self.digest.word, 0)),
-            write.en.eq(self.digest.enable | self.forget.enable),
-        ]
-        return read.data

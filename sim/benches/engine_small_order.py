@@ -13,10 +13,10 @@ import cocotb
 from cocotb.triggers import RisingEdge, ValueChange
 
 from intaglio.hdl.engine.assembler import SHARED
-from intaglio.hdl.engine.contexts import GUARD_BITS
 from intaglio.hdl.engine.isa import KEY_WORDS, REGISTERS, WORD_BITS
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.hdl.engine.programs import ecdsa as ecdsa_programs
+from intaglio.hdl.guard import GUARD_BITS
 from intaglio.params import SECP256K1
 from intaglio.sim import bfm
 from intaglio.sim.benches.engine_barrel import Driver

@@ -104,6 +104,10 @@ class Store:
         await RisingEdge(self.dut.clk)
         return value
 
+    async def damaged(self, port: str, slot: int, index: int) -> bool:
+        await self.read(port, slot, index)
+        return bool(int(getattr(self.dut, f"{port}__damaged").value))
+
     async def load(self, slot: int, curve: wire.CurveId) -> list[int]:
         """Load random words, secret ones first."""
         await self.begin(slot, curve)
@@ -122,12 +126,14 @@ class Store:
             await RisingEdge(self.dut.clk)
 
     async def stored(self) -> list[int]:
-        """All words of both memories, after the clock edge that has just come."""
+        """All words of both memories, after the clock edge that has just come, without guards."""
         await ReadOnly()
         secrets = [int(self.dut.secrets[n].value) for n in range(SLOTS * keystore.SECRET_WORDS)]
         publics = [int(self.dut.publics[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)]
         await RisingEdge(self.dut.clk)
-        return secrets + publics
+        words = [bfm.unpack(keystore.Stored, stored) for stored in secrets + publics]
+        assert all(bool(each["word"]) >= bool(each["guard"]) for each in words), "a guard is left"
+        return [each["word"] for each in words]
 
     def outputs(self) -> list[int]:
         return [int(getattr(self.dut, f"{p}__data").value) for p in ("engine", "hash", "public")]
@@ -153,6 +159,28 @@ async def words(dut: Any) -> None:
         for index in range(keystore.PUBLIC_WORDS):
             assert await store.read("public", n, index) == key[4 + index]
     assert sorted(await store.stored()) == sorted(word for key in keys for word in key)
+
+
+@cocotb.test()
+async def altered_words(dut: Any) -> None:
+    """A bit flipped in a stored word, or in its guard, shows when the word is read, only then."""
+    store = await started(dut)
+    await store.load(1, wire.CurveId.ED25519)
+    ports = {"engine": dut.secrets, "hash": dut.secrets, "public": dut.publics}
+    for port, memory in ports.items():
+        words = keystore.PUBLIC_WORDS if port == "public" else keystore.SECRET_WORDS
+        for bit in random.sample(range(keystore.Stored.size), 20):
+            index = random.randrange(words)
+            word = memory[words + index]
+            whole = int(word.value)
+            assert not await store.damaged(port, 1, index)
+            word.value = whole ^ 1 << bit
+            await RisingEdge(dut.clk)
+            assert await store.damaged(port, 1, index)
+            assert not await store.damaged(port, 1, index ^ 1)
+            assert not await store.damaged(port, 2, index)
+            word.value = whole
+            await RisingEdge(dut.clk)
 
 
 @cocotb.test()
