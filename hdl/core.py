@@ -115,7 +115,7 @@ class SigningCore(wiring.Component):
         connect(m, jobs.nonce, feed.nonce_jobs)
         for name, group in (("sha512", sha512), ("nonce", nonce)):
             for i, lane in enumerate(group):
-                m.submodules[f"{name}{i}"] = lane
+                m.submodules[f"{name}_{i}"] = lane
             distribute(m, getattr(feed, name), [lane.request for lane in group])
             merge(m, [lane.result for lane in group], getattr(collect, name))
         connect(m, collect.hashed, jobs.hashed)

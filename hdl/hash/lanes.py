@@ -186,9 +186,9 @@ class EcdsaLane(wiring.Component):
 
     Timing
     ------
-    :func:`~intaglio.hdl.hash.rfc6979.latency` of the order and 1 clock; a message adds 68 clocks a
-    block and 1, if the pool is never late (measured: README of this folder). The next request is
-    taken after the result.
+    :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS` and the order's ``latency`` there; a message adds
+    68 clocks a block and 1, if the pool is never late (measured: README of this folder). The next
+    request is taken :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after the result.
 
     Security
     --------
@@ -239,8 +239,10 @@ class EcdsaLane(wiring.Component):
         with m.FSM() as fsm:
             with m.State("idle"):
                 m.d.comb += [
-                    self.request.ready.eq(reader.request.ready),
-                    reader.request.valid.eq(self.request.valid & ~self.request.p.hashed),
+                    self.request.ready.eq(reader.request.ready & generator.idle),
+                    reader.request.valid.eq(
+                        self.request.valid & self.request.ready & ~self.request.p.hashed
+                    ),
                 ]
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [

@@ -203,8 +203,8 @@ class NonceGenerator(wiring.Component):
     """RFC 6979 without its hash unit, so that a station can share that unit.
 
     Members ``words`` and ``digest`` go to a ``Sha2(256)``; between ``request`` and ``result`` it
-    must serve nobody else. All else is as for :class:`Rfc6979`. K, V, the inner digest, x and h1
-    are kept as words in a store of distributed RAM.
+    must serve nobody else. ``idle``: the next request is looked at at once. All else is as for
+    :class:`Rfc6979`. K, V, the inner digest, x and h1 are words in a store of distributed RAM.
     """
 
     def __init__(self, order: int) -> None:
@@ -215,6 +215,7 @@ class NonceGenerator(wiring.Component):
                 "words": Out(stream.Signature(words_layout(_WORD_BITS))),
                 "digest": In(stream.Signature(_BITS)),
                 "result": Out(stream.Signature(Result)),
+                "idle": Out(1),
             }
         )
 
@@ -248,7 +249,8 @@ class NonceGenerator(wiring.Component):
             self.result.p.k.eq(candidate),
         ]
 
-        with m.FSM(init="wipe"):
+        with m.FSM(init="wipe") as fsm:
+            m.d.comb += self.idle.eq(fsm.ongoing("idle"))
             with m.State("wipe"):
                 m.d.comb += [write.en.eq(1), write.addr.eq(step)]
                 m.d.sync += step.eq(step + 1)

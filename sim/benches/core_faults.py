@@ -67,6 +67,7 @@ def of_context(memory: str, words: int, bits: int = Stored.size) -> Fault:
 
     def choose(dut: Any, job: int) -> tuple[Any, int]:
         store = getattr(dut.barrel.contexts, memory)
+        store = getattr(store, "words", store)
         return store[job * words + random.randrange(words)], bits
 
     return choose
@@ -86,18 +87,19 @@ def record_of(dut: Any, job: int) -> dict[str, int]:
 
 def message(dut: Any, job: int) -> tuple[Any, int]:
     page = record_of(dut, job)["page"]
-    return dut.pool.words[page * PAGE_WORDS + random.randrange(PAGE_WORDS)], 64
+    return dut.pool.words.words[page * PAGE_WORDS + random.randrange(PAGE_WORDS)], 64
 
 
 def digest(dut: Any, job: int) -> tuple[Any, int]:
-    return dut.feed.digests[job], keystore.Stored.size
+    return dut.barrel.contexts.outbox_words.words[job * OUTBOX_WORDS], Stored.size
 
 
 def key_word(dut: Any, job: int) -> tuple[Any, int]:
     """A secret word of the job's key, but for the prefix."""
     index = random.choice((Word.SCALAR0, Word.SCALAR1, Word.RAW)).value
     slot = record_of(dut, job)["slot"]
-    return dut.keys.secrets[slot * SECRET_WORDS + index], keystore.Stored.size
+    copy = random.choice((dut.keys.secrets, dut.keys.secrets_copy))
+    return copy.words[slot * SECRET_WORDS + index], keystore.Stored.size
 
 
 def public_word(dut: Any, job: int) -> tuple[Any, int]:
@@ -238,7 +240,7 @@ def damage_tables(dut: Any, faults: Faults) -> None:
 def damage_prefixes(dut: Any, faults: Faults) -> None:
     """A bit of the prefix of every key."""
     for slot in KEYS:
-        word = dut.keys.secrets[slot * SECRET_WORDS + Word.PREFIX.value]
+        word = dut.keys.secrets_copy.words[slot * SECRET_WORDS + Word.PREFIX.value]
         faults.flip(word, keystore.Stored.size, restore=True)
 
 

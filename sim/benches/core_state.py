@@ -16,22 +16,34 @@ from intaglio.sim.benches.core_build import TOP
 State = dict[str, tuple[int, ...]]
 """Words of each memory and register (one word), by its path below the core."""
 
-CONTEXTS = tuple(f"barrel.contexts.registers{i}" for i in range(4)) + tuple(
-    f"barrel.contexts.{name}_words" for name in ("digit", "outbox", "inbox", "flag")
+CONTEXTS = (
+    *(f"barrel.contexts.registers{i}.words" for i in range(4)),
+    *(f"barrel.contexts.{name}_words.words" for name in ("digit", "outbox", "inbox")),
+    "barrel.contexts.flag_words",
 )
 INVERTER = tuple(f"invert.inverter0.numbers{chunk}" for chunk in range(CHUNKS))
-ZERO_MEMORIES = (*CONTEXTS, *INVERTER, "barrel.high_words", "feed.digests", "pool.words")
+ZERO_MEMORIES = (
+    *CONTEXTS,
+    *INVERTER,
+    "barrel.high_words",
+    "nonce_0.generator.store",
+    "pool.words.words",
+)
 """Hold secrets or messages while jobs run, and nothing when none does."""
 
-KEY_MEMORIES = {"keys.secrets": SECRET_WORDS, "keys.publics": PUBLIC_WORDS}
+KEY_MEMORIES = {
+    "keys.secrets.words": SECRET_WORDS,
+    "keys.secrets_copy.words": SECRET_WORDS,
+    "keys.publics": PUBLIC_WORDS,
+}
 """Words of a key slot in each; zero where no key is loaded."""
 
 ROMS = (
     "barrel.rom",
     "barrel.constants",
     *(f"barrel.table.table{i}" for i in range(3)),
-    "nonce.sha.constants",
-    "sha512.sha.constants",
+    "nonce_0.sha.constants",
+    "sha512_0.sha.constants",
 )
 
 BOOKKEEPING = (
@@ -42,6 +54,7 @@ BOOKKEEPING = (
     "pool.links",
     "pool.free.storage",
     "jobs.records",
+    "jobs.progress",
     "jobs.ended.storage",
     *(
         f"jobs.queue_{station}.storage"
@@ -50,21 +63,25 @@ BOOKKEEPING = (
 )
 """Who, where, how long and with what status: public, and left as it is."""
 
-DATA_MEMORIES = ("jobs.records", "jobs.ended.storage", "jobs.queue_finish.storage")
+DATA_MEMORIES = (
+    "jobs.records",
+    "jobs.progress",
+    "jobs.ended.storage",
+    "jobs.queue_finish.storage",
+)
 """Of these, what the data has a part in: the CRC-32 of messages, recovery ids, and the flags odd
 and neg of an ECDSA signature, which tell k from n - k."""
 
-KEY_PORTS = "keys._?_"
+KEY_PORTS = "keys*._?_"
 """Registers of the key store's read ports."""
 
 DATA_REGISTERS = {
     "intake.crc.crc_reg": "CRC-32 of the last message",
-    "sha512.reader.crc.crc_reg": "CRC-32 of the last message",
-    "nonce.reader.crc.crc_reg": "CRC-32 of the last message",
-    "nonce.check": "CRC-32 of the last message",
+    "sha512_0.reader.crc.crc_reg": "CRC-32 of the last message",
+    "nonce_0.reader.crc.crc_reg": "CRC-32 of the last message",
+    "nonce_0.check": "CRC-32 of the last message",
     "jobs.ended._?_": "flags of the last program",
     "jobs.queue_finish._?_": "recovery id of the last job",
-    "jobs.state?": "recovery id of the last job of a context",
     "finish.current": "recovery id of the last job",
     KEY_PORTS: "the word read last of a key that is still loaded",
     "requests__payload": "the bench's noise",

@@ -173,7 +173,7 @@ async def keys_are_wiped(dut: Any) -> None:
         for slot, curve in enumerate(CURVES):
             await host.load(slot, curve, secret(curve))
         check_clean(dut, loaded=range(2))
-        held = words(dut.keys.secrets)
+        held = words(dut.keys.secrets.words)
         assert all(any(held[4 * slot : 4 * slot + 4]) for slot in range(2))
         kept: tuple[int, ...] = ()
         if way == "reset":

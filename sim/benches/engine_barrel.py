@@ -123,7 +123,8 @@ class Driver:
         await RisingEdge(self.dut.clk)
 
     def memory(self, name: str) -> Any:
-        return getattr(self.dut.barrel.contexts, name)
+        store = getattr(self.dut.barrel.contexts, name)
+        return getattr(store, "words", store)
 
     def words(self, name: str, start: int, count: int) -> list[int]:
         """Words of a memory without their guards."""

@@ -27,7 +27,7 @@ EDGES = [
 
 def stored(generator: Any) -> list[int]:
     """Words of the generator's store."""
-    return [int(word.value) for word in generator.store]
+    return [int(generator.store[i].value) for i in range(len(generator.store))]
 
 
 async def check(dut: Any, requests: list[tuple[int, int]], stall: float) -> list[tuple[int, int]]:
@@ -78,7 +78,8 @@ async def wiped(dut: Any) -> None:
     x, h1 = anything()
     await source.send({"x": x, "h1": h1})
     await RisingEdge(dut.result__valid)
-    assert all(stored(dut.generator)[: Place.SEED.value]), "this is not where the words are"
+    held = stored(dut.generator)[: Place.SEED.value]
+    assert all(held), f"this is not where the words are: {held}"
     await sink.take()
     for _ in range(len(dut.generator.store) + 2):
         await RisingEdge(dut.clk)

@@ -128,7 +128,12 @@ class Store:
     async def stored(self) -> list[int]:
         """All words of both memories, after the clock edge that has just come, without guards."""
         await ReadOnly()
-        secrets = [int(self.dut.secrets[n].value) for n in range(SLOTS * keystore.SECRET_WORDS)]
+        size = SLOTS * keystore.SECRET_WORDS
+        secrets, copy = (
+            [int(memory.words[n].value) for n in range(size)]
+            for memory in (self.dut.secrets, self.dut.secrets_copy)
+        )
+        assert secrets == copy
         publics = [int(self.dut.publics[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)]
         await RisingEdge(self.dut.clk)
         words = [bfm.unpack(keystore.Stored, stored) for stored in secrets + publics]
@@ -166,7 +171,11 @@ async def altered_words(dut: Any) -> None:
     """A bit flipped in a stored word, or in its guard, shows when the word is read, only then."""
     store = await started(dut)
     await store.load(1, wire.CurveId.ED25519)
-    ports = {"engine": dut.secrets, "hash": dut.secrets, "public": dut.publics}
+    ports = {
+        "engine": dut.secrets.words,
+        "hash": dut.secrets_copy.words,
+        "public": dut.publics,
+    }
     for port, memory in ports.items():
         words = keystore.PUBLIC_WORDS if port == "public" else keystore.SECRET_WORDS
         for bit in random.sample(range(keystore.Stored.size), 20):

@@ -54,7 +54,7 @@ class Pool:
 
     def residue(self) -> list[int]:
         """Addresses of words that are not zero."""
-        memory = self.dut.words
+        memory = self.dut.words.words
         return [n for n in range(PAGES * pool.PAGE_WORDS) if int(memory[n].value)]
 
     async def ready(self) -> None:

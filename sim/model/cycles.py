@@ -194,10 +194,11 @@ class Simulation:
         else:
             self._use(name, -1)
 
-    def _lane(self, name: str, clocks: int) -> Process:
+    def _lane(self, name: str, clocks: int, *, rest: int = 0) -> Process:
+        """Use a unit for ``clocks``; the next may have it ``rest`` clocks later."""
         yield self._take(name)
         yield self._after(clocks)
-        self._give(name)
+        self._at(self.clock + rest, lambda: self._give(name))
         yield self._after(self.size.handover)
 
     def _program(self, program: Program) -> Process:
@@ -234,7 +235,8 @@ class Simulation:
         yield from self._program(Program.ED25519_FINISH)
 
     def _ecdsa(self) -> Process:
-        yield from self._lane("ecdsa", rfc6979.latency(SECP256K1.order) + 1)
+        clocks = rfc6979.LOAD_CLOCKS + rfc6979.latency(SECP256K1.order)
+        yield from self._lane("ecdsa", clocks, rest=rfc6979.WIPE_CLOCKS)
         yield from self._program(Program.ECDSA_SCALAR_K)
         yield from self._inverse()
         yield from self._program(Program.ECDSA_COMB)
