@@ -91,10 +91,11 @@ class SigningCore(wiring.Component):
         m.submodules.replier = replier = Replier(keys=profile.key_slots, jobs=profile.job_slots)
         sha512 = [Sha512Lane(job_width, page_width) for _ in range(profile.sha512_lanes)]
         nonce = [
-            EcdsaLane(self.curve.order, job_width, page_width) for _ in range(profile.ecdsa_lanes)
+            EcdsaLane(self.curve.order, job_width, page_width, messages=i < profile.sha256_lanes)
+            for i in range(profile.ecdsa_lanes)
         ]
-        lanes = [*sha512, *nonce]
-        m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=len(lanes))
+        readers = [*sha512, *nonce[: profile.sha256_lanes]]
+        m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=len(readers))
         m.submodules.keys = keys = KeyStore(profile.key_slots, jobs=profile.job_slots, lookups=2)
         m.submodules.barrel = barrel = Barrel(
             image,
@@ -116,7 +117,12 @@ class SigningCore(wiring.Component):
         for name, group in (("sha512", sha512), ("nonce", nonce)):
             for i, lane in enumerate(group):
                 m.submodules[f"{name}_{i}"] = lane
-            distribute(m, getattr(feed, name), [lane.request for lane in group])
+            source = getattr(feed, name)
+            sinks = [
+                (lane.request, getattr(lane, "messages", True) or source.payload.hashed)
+                for lane in group
+            ]
+            distribute(m, source, sinks)
             merge(m, [lane.result for lane in group], getattr(collect, name))
         connect(m, collect.hashed, jobs.hashed)
         connect(m, jobs.engine, barrel.start)
@@ -140,7 +146,7 @@ class SigningCore(wiring.Component):
         # its message
         connect(m, intake.chunks, pool.write)
         connect(m, pool.written, intake.written)
-        for n, lane in enumerate(lanes):
+        for n, lane in enumerate(readers):
             connect(m, lane.fetch, getattr(pool, f"read_{n}"))
             connect(m, getattr(pool, f"data_{n}"), lane.message)
         merge(m, [finish.release, intake.release], pool.release)

@@ -13,8 +13,8 @@ class Profile:
 
     ``window`` is the comb's digit width in bits, ``interval`` the multiplier's clocks per product,
     ``issue_slots`` the programs in flight, ``job_slots`` the jobs the core holds,
-    ``sha512_lanes`` and ``ecdsa_lanes`` the hash stations of each curve, ``inverters`` the units
-    that invert 8 numbers each,
+    ``sha512_lanes`` and ``ecdsa_lanes`` the hash stations of each curve, ``sha256_lanes`` those of
+    the latter that take messages too, ``inverters`` the units that invert 8 numbers each,
     ``pool_pages`` the message pool in pages of ``wire.PAGE_BYTES``.
     """
 
@@ -25,6 +25,7 @@ class Profile:
     job_slots: int
     sha512_lanes: int
     ecdsa_lanes: int
+    sha256_lanes: int
     inverters: int
     key_slots: int
     pool_pages: int
@@ -39,6 +40,7 @@ SMALL = Profile(
     job_slots=8,
     sha512_lanes=1,
     ecdsa_lanes=1,
+    sha256_lanes=1,
     inverters=1,
     key_slots=16,
     pool_pages=64,
@@ -49,10 +51,11 @@ FULL = Profile(
     name="full",
     window=5,
     interval=1,
-    issue_slots=64,
-    job_slots=96,
+    issue_slots=48,
+    job_slots=80,
     sha512_lanes=1,
     ecdsa_lanes=3,
+    sha256_lanes=1,
     inverters=2,
     key_slots=16,
     pool_pages=128,

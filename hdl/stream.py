@@ -30,14 +30,15 @@ Chunk = data.StructLayout({"data": 8 * CHUNK_BYTES, "count": range(CHUNK_BYTES +
 """
 
 
-def distribute(m: Module, source: Any, sinks: list[Any]) -> None:
-    """Connect ``source`` to the first of ``sinks`` that is ready.
+def distribute(m: Module, source: Any, sinks: list[tuple[Any, Any]]) -> None:
+    """Connect ``source`` to the first sink of ``sinks`` that is ready and whose condition holds.
 
     The sinks' ``ready`` must not depend on their ``valid``.
     """
-    m.d.comb += [sink.payload.eq(source.payload) for sink in sinks]
-    for i, sink in enumerate(sinks):
-        with m.If(sink.ready) if i == 0 else m.Elif(sink.ready):
+    m.d.comb += [sink.payload.eq(source.payload) for sink, _ in sinks]
+    for i, (sink, accepts) in enumerate(sinks):
+        chosen = sink.ready & accepts
+        with m.If(chosen) if i == 0 else m.Elif(chosen):
             m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(1)]
 
 

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..blockram import BlockRam
-from ..guard import GUARD_BITS, Guarded, guard, guarded
+from ..guard import GUARD_BITS, Guarded, guard
 from .alu import Operation
 from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest, Port0
 
@@ -174,7 +174,8 @@ class Contexts(wiring.Component):
         with m.If(~writes):
             m.d.comb += [
                 store.write.addr.eq(_at(C(0, 1), OUTBOX_WORDS, self.digest.job)),
-                store.write.data.eq(guarded(self.digest.word)),
+                store.write.data.word.eq(self.digest.word),
+                store.write.data.guard.eq(guard(self.digest.word)),
             ]
 
     def _flags(self, m: Module, wiping: Signal, job: Signal, differences: Value) -> None:

@@ -1,6 +1,6 @@
 """Hash stations of the core. Each takes one job at a time from request to result."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import C, Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -171,14 +171,17 @@ class EcdsaLane(wiring.Component):
         Order of the group, 2..2**256-1.
     job_width, page_width
         Bits of a job number and of a page number.
+    messages
+        Whether it takes messages; a lane without needs no part of the message pool.
 
     Members
     -------
     request : In(stream of {job, x: 256, digest: 256, hashed: 1, location: {page, length: 0..4096}})
         ``x`` is the secret key, 1..order-1. ``hashed`` 1: ``digest`` is signed and ``location`` is
-        ignored. ``hashed`` 0: SHA-256 of the message is signed and ``digest`` is ignored.
+        ignored. ``hashed`` 0: SHA-256 of the message is signed and ``digest`` is ignored; not for a
+        lane without ``messages``.
     fetch, message
-        As for :class:`Sha512Lane`.
+        As for :class:`Sha512Lane`; a lane without ``messages`` leaves them alone.
     result : Out(stream of {job, z: 256, k: 256, check: 32})
         ``z``: as many leftmost bits of the digest as the order has (SEC 1, section 4.1.3), all for
         secp256k1, as the integer of big-endian bytes, not reduced. ``k`` in 1..order-1. ``check``:
@@ -199,9 +202,12 @@ class EcdsaLane(wiring.Component):
     Source: RFC 6979, section 3.2; FIPS 186-5, section 6.4.
     """
 
-    def __init__(self, order: int, job_width: int, page_width: int) -> None:
+    def __init__(
+        self, order: int, job_width: int, page_width: int, *, messages: bool = True
+    ) -> None:
         self._order = order
         self._page_width = page_width
+        self.messages = messages
         super().__init__(
             {
                 "request": In(stream.Signature(ecdsa_request_layout(job_width, page_width))),
@@ -213,37 +219,31 @@ class EcdsaLane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.reader = reader = MessageReader(self._page_width)
-        m.submodules.padder = padder = Padder(256, wire.MAX_MESSAGE_BYTES)
         m.submodules.generator = generator = NonceGenerator(self._order)
         m.submodules.sha = sha = Sha2(256)
-        wiring.connect(m, reader.chunks, padder.chunks)
-        wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
-        wiring.connect(m, wiring.flipped(self.message), reader.message)
-
         job = Signal.like(self.request.p.job)
         x = Signal(256)
         z = Signal(256)
         check = Signal(_CHECK_BITS)
         m.d.comb += [
-            reader.request.payload.eq(self.request.p.location),
             generator.request.p.x.eq(x),
             generator.request.p.h1.eq(z),
             generator.digest.payload.eq(sha.digest.payload),
+            sha.words.payload.eq(generator.words.payload),
+            sha.words.valid.eq(generator.words.valid),
+            generator.words.ready.eq(sha.words.ready),
             self.result.p.job.eq(job),
             self.result.p.z.eq(z[256 - self._order.bit_length() :]),
             self.result.p.k.eq(generator.result.p.k),
             self.result.p.check.eq(check),
         ]
 
-        with m.FSM() as fsm:
+        hashing, read = Signal(), C(0, _CHECK_BITS)
+        if self.messages:
+            read = self._message(m, sha, hashing)
+        with m.FSM():
             with m.State("idle"):
-                m.d.comb += [
-                    self.request.ready.eq(reader.request.ready & generator.idle),
-                    reader.request.valid.eq(
-                        self.request.valid & self.request.ready & ~self.request.p.hashed
-                    ),
-                ]
+                m.d.comb += self.request.ready.eq(generator.idle)
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [
                         job.eq(self.request.p.job),
@@ -251,13 +251,14 @@ class EcdsaLane(wiring.Component):
                         z.eq(self.request.p.digest),
                         check.eq(0),
                     ]
-                    m.next = "message"
-                    with m.If(self.request.p.hashed):
-                        m.next = "nonce"
+                    m.next = "nonce"
+                    if self.messages:
+                        with m.If(~self.request.p.hashed):
+                            m.next = "message"
             with m.State("message"):
-                m.d.comb += sha.digest.ready.eq(1)
+                m.d.comb += [hashing.eq(1), sha.digest.ready.eq(1)]
                 with m.If(sha.digest.valid):
-                    m.d.sync += [z.eq(sha.digest.payload), check.eq(reader.check)]
+                    m.d.sync += [z.eq(sha.digest.payload), check.eq(read)]
                     m.next = "nonce"
             with m.State("nonce"):
                 m.d.comb += generator.request.valid.eq(1)
@@ -273,17 +274,24 @@ class EcdsaLane(wiring.Component):
                 with m.If(self.result.valid & self.result.ready):
                     m.d.sync += [x.eq(0), z.eq(0)]
                     m.next = "idle"
+        return m
 
+    def _message(self, m: Module, sha: Sha2, hashing: Signal) -> Value:
+        """Feed the hash unit from the message while ``hashing``; the message's check."""
+        m.submodules.reader = reader = MessageReader(self._page_width)
+        m.submodules.padder = padder = Padder(256, wire.MAX_MESSAGE_BYTES)
+        wiring.connect(m, reader.chunks, padder.chunks)
+        wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
+        wiring.connect(m, wiring.flipped(self.message), reader.message)
+        request = self.request
         m.d.comb += [
-            sha.words.payload.eq(generator.words.payload),
-            sha.words.valid.eq(generator.words.valid),
-            generator.words.ready.eq(sha.words.ready),
+            reader.request.payload.eq(request.p.location),
+            reader.request.valid.eq(request.valid & request.ready & ~request.p.hashed),
         ]
-        with m.If(fsm.ongoing("message")):
+        with m.If(hashing):
             m.d.comb += [
                 sha.words.payload.eq(padder.words.payload),
                 sha.words.valid.eq(padder.words.valid),
                 padder.words.ready.eq(sha.words.ready),
-                generator.words.ready.eq(0),
             ]
-        return m
+        return reader.check

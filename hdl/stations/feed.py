@@ -78,6 +78,7 @@ class Feed(wiring.Component):
         is_load = record.kind == Kind.LOAD_ED25519
         m.d.comb += [
             self.record_job.eq(job),
+            self.nonce.payload.hashed.eq(record.hashed),
             self.alarm.job.eq(job),
             self.secret.slot.eq(record.slot),
             self.public.slot.eq(record.slot),
@@ -87,6 +88,7 @@ class Feed(wiring.Component):
 
         with m.FSM():
             with m.State("idle"):
+                m.d.comb += self.record_job.eq(self.nonce_jobs.payload.job)
                 m.d.sync += [job.eq(self.sha512_jobs.payload.job), second.eq(0)]
                 # a lane that is free gets a job; the other need not wait for it
                 with m.If(self.sha512_jobs.valid & self.sha512.ready):
@@ -161,7 +163,6 @@ class Feed(wiring.Component):
                     request.job.eq(job),
                     request.x.eq(words[0]),
                     request.digest.eq(words[1]),
-                    request.hashed.eq(record.hashed),
                     request.location.page.eq(record.page),
                     request.location.length.eq(record.length),
                 ]
