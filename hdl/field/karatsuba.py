@@ -29,24 +29,20 @@ def schoolbook(pipe: Pipeline, x: Word, y: Word) -> Word:
     return pipe.total(rows).below((x.bound - 1) * (y.bound - 1) + 1)
 
 
-def multiply(pipe: Pipeline, x: Word, y: Word, *, hop_from: int = 100) -> Word:
+def multiply(pipe: Pipeline, x: Word, y: Word) -> Word:
     """x * y: three half-size products, recursively, down to :data:`LEAF_BITS`.
 
-    ``xl yl + ((xl + xh)(yl + yh) - xl yl - xh yh) 2^h + xh yh 2^2h``. Words of at least
-    ``hop_from`` bits pass one more register where they leave a block.
+    ``xl yl + ((xl + xh)(yl + yh) - xl yl - xh yh) 2^h + xh yh 2^2h``.
     """
     if max(len(x), len(y)) <= LEAF_BITS:
-        return pipe.hop(schoolbook(pipe, x, y))
+        return schoolbook(pipe, x, y)
     half = max(len(x), len(y)) // 2
     (xl, xh), (yl, yh) = ((word.low(half), word.high(half)) for word in (x, y))
-    if max(len(x), len(y)) >= hop_from:
-        xl, xh, yl, yh = (pipe.hop(word) for word in (xl, xh, yl, yh))
-    low = multiply(pipe, xl, yl, hop_from=hop_from)
-    high = multiply(pipe, xh, yh, hop_from=hop_from)
-    cross = multiply(pipe, pipe.add(xl, xh), pipe.add(yl, yh), hop_from=hop_from)
+    low = multiply(pipe, xl, yl)
+    high = multiply(pipe, xh, yh)
+    cross = multiply(pipe, pipe.add(xl, xh), pipe.add(yl, yh))
     middle_bound = (xl.bound - 1) * (yh.bound - 1) + (xh.bound - 1) * (yl.bound - 1) + 1
     middle = pipe.subtract(cross, pipe.add(low, high), bound=middle_bound)
     outer = low.join(high, 2 * half)
     bound = (x.bound - 1) * (y.bound - 1) + 1
-    product = pipe.add(outer, middle.shift(half), bound=bound)
-    return pipe.hop(product) if max(len(x), len(y)) >= hop_from else product
+    return pipe.add(outer, middle.shift(half), bound=bound)

@@ -21,7 +21,7 @@ from .dsp import Dsp
 RAM_FROM = 6
 """Delays of at least this many clocks are made of distributed RAM."""
 
-CHUNK_BITS = 48
+CHUNK_BITS = 90
 """Bits added in one clock."""
 
 
@@ -150,25 +150,6 @@ class Pipeline:
         wire = Wire(dsp.p, time + Dsp.latency)
         bits = tuple((wire, i) for i in range(2 * Dsp.WIDTH))
         return Word(bits, (x.bound - 1) * (y.bound - 1) + 1)
-
-    def hop(self, word: Word, count: int = 1) -> Word:
-        """The word through ``count`` more registers, for long ways on the chip."""
-        wires: dict[Wire, Wire] = {}
-        bits: list[Bit] = []
-        for bit in word.bits:
-            if bit is None:
-                bits.append(None)
-                continue
-            wire, index = bit
-            if wire not in wires:
-                signal = wire.signal
-                for _ in range(count):
-                    register = Signal(len(signal), reset_less=True, attrs={"keep": 1})
-                    self.m.d.sync += register.eq(signal)
-                    signal = register
-                wires[wire] = Wire(signal, wire.time + count)
-            bits.append((wires[wire], index))
-        return Word(tuple(bits), word.bound)
 
     def _sum(self, x: Word, y: Word, bound: int, *, subtract: bool) -> Word:
         width = (bound - 1).bit_length()
