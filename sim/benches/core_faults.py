@@ -139,6 +139,10 @@ class Faults:
         self._before: list[tuple[Any, int]] = []
 
     def flip(self, word: Any, bits: int, *, restore: bool) -> None:
+        """Flip a bit of a word, but never a second one of a word that is to be put back: two bits
+        that are as far apart as a piece of the guard is wide fit each other."""
+        if any(word is before for before, _ in self._before):
+            return
         value = int(word.value)
         self.count += 1
         if restore:
