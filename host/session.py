@@ -71,6 +71,9 @@ ADVICE = {
     wire.Status.DUPLICATE: "the tag was used before",
     wire.Status.BAD_FRAME: "the frame arrived damaged: check cable and baud rate",
     wire.Status.FAULT: "its release check failed and no signature left it: sign again",
+    wire.Status.BAD_DESCRIPTOR: "it cannot take the body from there: flash a newer bitstream",
+    wire.Status.BAD_ADDRESS: "the address of the body is not aligned: report this error",
+    wire.Status.DMA_ERROR: "it could not read host memory: check the IOMMU's messages (dmesg)",
 }
 """What each refusal means and what to do."""
 

@@ -250,7 +250,7 @@ def test_another_version_ends_everything_with_both_versions_named(line):
     line.reply(header, version=7)
     assert [o.handle for o in line.outcomes] == ["a", "b"]
     assert all(isinstance(o.error, errors.ProtocolError) for o in line.outcomes)
-    assert "version 7, this host version 1" in str(line.outcomes[0].error)
+    assert "version 7, this host version 2" in str(line.outcomes[0].error)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_answers_that_no_device_may_give(line, status, body, length):
     assert [type(o.error) for o in line.outcomes] == [errors.ProtocolError]
 
 
-@pytest.mark.parametrize("change", [{"magic": b"NOPE"}, {"job_slots": 0}, {"version": 2}])
+@pytest.mark.parametrize("change", [{"magic": b"NOPE"}, {"job_slots": 0}, {"version": 3}])
 def test_a_broken_identity(change):
     line = Line()
     (header,) = line.take(line.session.open("open", line.now))
