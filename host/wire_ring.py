@@ -12,7 +12,8 @@ entry is new once it shows the sequence expected.
 
 **Bring-up**: write RESET, wait for READY; write bases and sizes, the completion ring zeroed; write
 ENABLE, look at RUNNING. A doorbell that is rung while the device does not run, moves backwards or
-is more than a ring ahead of ``descriptors_taken`` changes nothing and is counted.
+is more than a ring ahead of ``descriptors_taken`` changes nothing and is counted; so is a
+``completion_taken`` that moves backwards or beyond ``completions``.
 
 **Back-pressure**: the device writes no completion that the host has no room for (``completions``
 less ``completion_taken`` is at most the ring's size), and fetches no descriptor whose request the
@@ -66,7 +67,8 @@ class Control(enum.IntFlag):
     """Bits of the register ``control``."""
 
     ENABLE = 1 << 0
-    """Run: bases and sizes are taken over. Cleared: descriptors under way are finished first."""
+    """Run. While it is set, bases and sizes cannot be changed. Cleared: descriptors under way are
+    finished first."""
     RESET = 1 << 1
     """Written 1: as after power-up, keys zeroised, counts 0; clears itself. Reads 0."""
 
@@ -136,8 +138,8 @@ REGISTERS = (
     Register("descriptors_taken", 0x100, 4, _R, "descriptors", "fetched, or given up on"),
     Register("completions", 0x104, 4, _R, "completions", "written"),
     Register("interrupts", 0x108, 4, _R, "interrupts", "MSIs sent"),
-    Register("bad_doorbells", 0x10C, 4, _R, "writes", "doorbells that changed nothing"),
-    Register("bad_descriptors", 0x110, 4, _R, "descriptors", "refused: where, address or length"),
+    Register("bad_doorbells", 0x10C, 4, _R, "writes", "of counts, that changed nothing"),
+    Register("bad_descriptors", 0x110, 4, _R, "descriptors", "refused for where or address"),
     Register("dma_errors", 0x114, 4, _R, "reads", "ended in UR, CA or poisoned data"),
     Register("dma_timeouts", 0x118, 4, _R, "reads", "not completed in time"),
     Register("tlps_unsupported", 0x11C, 4, _R, "TLPs", "answered or counted as unsupported"),
