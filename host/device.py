@@ -68,6 +68,7 @@ class DeviceSigner(QueuedSigner):
             rng=rng,
             clock=time.monotonic,
             stats=stats,
+            codec=transport.codec(),
         )
         self._batcher = Batcher(batch_bytes, delay_us)
         self._commands: deque[Callable[[float], None]] = deque()

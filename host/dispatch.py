@@ -21,6 +21,7 @@ from typing import Any
 from intaglio import wire
 from intaglio.answers import read_key
 from intaglio.check import VerifyPolicy
+from intaglio.codec import Codec
 from intaglio.curve import Curve
 from intaglio.deadline import Deadlines
 from intaglio.errors import (
@@ -33,8 +34,9 @@ from intaglio.errors import (
 from intaglio.gate import Gate
 from intaglio.keyring import GONE, Control, Entry, Job, Keyring, Residency, promises_of
 from intaglio.metrics import DeviceStats
+from intaglio.outcome import Outcome, Reply, Request
 from intaglio.promise import Promise, fail, succeed
-from intaglio.session import SILENT_TRIES, Outcome, Reply, Request, Session
+from intaglio.session import SILENT_TRIES, Session
 from intaglio.values import Counters, Identity, Key
 from intaglio.work import Work, unknown_key
 
@@ -61,6 +63,7 @@ class Dispatcher:
         rng: random.Random | None = None,
         clock: Callable[[], float] | None = None,
         stats: DeviceStats | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self._name = name
         self._timeout_s = retry_s * SILENT_TRIES
@@ -68,7 +71,7 @@ class Dispatcher:
         self.stats = stats or DeviceStats(name)
         self._gate = Gate(name, self._verify, self.stats, clock)
         self._deadlines = Deadlines(name)
-        self._session = Session(name, retry_s, rng)
+        self._session = Session(name, retry_s, rng, codec)
         self._ring = Keyring()
         self._control: deque[Control] = deque()
         self._opened: Future[Identity] = Future()
@@ -94,8 +97,8 @@ class Dispatcher:
 
     @property
     def window(self) -> int:
-        """Jobs the device holds at once; 1 before it has told."""
-        return self._session.identity.job_slots if self._session.identity else 1
+        """Jobs the device and its link hold at once; 1 before it has told."""
+        return self._session.window
 
     def holds(self, key: object) -> bool:
         """Whether ``key`` was loaded here and not wiped."""

@@ -10,8 +10,8 @@ from intaglio.deadline import late
 from intaglio.errors import IntaglioError
 from intaglio.keyring import Job
 from intaglio.metrics import DeviceStats
+from intaglio.outcome import Reply
 from intaglio.promise import begin, fail, succeed
-from intaglio.session import Reply
 from intaglio.values import Identity, Signature
 
 DRIFT = 1 / 64

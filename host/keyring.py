@@ -15,8 +15,8 @@ from typing import Any
 from intaglio import wire
 from intaglio.curve import Curve
 from intaglio.errors import EmptySlotError, IntaglioError, StaleKeyError, WrongCurveError
+from intaglio.outcome import Request
 from intaglio.promise import Promise, fail, succeed
-from intaglio.session import Request
 from intaglio.values import Key
 
 GONE = (StaleKeyError, EmptySlotError, WrongCurveError)

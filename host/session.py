@@ -1,5 +1,7 @@
 """One session with one device, sans-IO: bytes and times in, bytes and outcomes out.
 
+What the bytes are, frames or descriptors, is the :mod:`intaglio.codec`'s business.
+
 No sockets, threads or clocks in here. The owner passes what arrived and what time it is, sends what
 comes out, and calls :meth:`Session.poll` at :attr:`Session.next_deadline`. Every submitted request
 ends in exactly one :class:`Outcome`.
@@ -14,6 +16,8 @@ tag; the old tag stays good: whichever answer comes first answers the request, l
 * when the device says BAD_FRAME: the frame after the last accepted tag was damaged;
 * when ``OVERTAKEN`` windows of jobs sent after it have been answered.
 
+Over a lossless link nothing is sent again but after KEY_IN_USE; silence still ends requests.
+
 DUPLICATE answers are counted and otherwise ignored: the first copy is answered by itself.
 KEY_IN_USE means "not yet": the request is sent again later.
 """
@@ -25,8 +29,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from intaglio import frame, wire
-from intaglio.errors import BY_STATUS, IntaglioError, ProtocolError, RequestTimeout
+from intaglio import wire
+from intaglio.codec import Codec
+from intaglio.errors import IntaglioError, ProtocolError, RequestTimeout
+from intaglio.frame import FrameCodec
+from intaglio.outcome import JOB_OPS, Outcome, Reply, Request, refusal
 from intaglio.values import Identity, version_mismatch
 
 SILENT_TRIES = 4
@@ -39,72 +46,6 @@ FIRST_DELAY = 1 / 64
 """First wait after KEY_IN_USE, in units of ``retry_s``; doubled each time up to ``retry_s``."""
 TAG_GAP = 1 << 10
 """Tags left out before an OPEN, so that answers to an earlier session match nothing."""
-
-JOB_OPS = frozenset({wire.Op.LOAD_KEY, wire.Op.SIGN_MESSAGE, wire.Op.SIGN_DIGEST})
-"""What a device works on; it answers all else at once."""
-
-REPLY_BYTES = {
-    wire.Op.OPEN: wire.IDENTITY.size,
-    wire.Op.IDENTIFY: wire.IDENTITY.size,
-    wire.Op.COUNTERS: wire.COUNTERS.size,
-    wire.Op.LOAD_KEY: wire.KEY.size,
-    wire.Op.PUBLIC_KEY: wire.KEY.size,
-    wire.Op.WIPE_KEY: 0,
-    wire.Op.WIPE_ALL: 0,
-    wire.Op.SIGN_MESSAGE: wire.SIGNATURE_BYTES,
-    wire.Op.SIGN_DIGEST: wire.SIGNATURE_BYTES,
-}
-"""Body length of an OK reply per op, in bytes."""
-
-ADVICE = {
-    wire.Status.BAD_VERSION: "it speaks another protocol version: flash a matching bitstream",
-    wire.Status.BAD_OP: "it does not know the operation: flash a newer bitstream",
-    wire.Status.BAD_LENGTH: "the length is not allowed: shorten the message",
-    wire.Status.BAD_CURVE: "it was built without this curve, or the operation is not for it",
-    wire.Status.BAD_SLOT: "it has fewer key slots: use a lower slot",
-    wire.Status.EMPTY_SLOT: "there is no key in the slot: load one",
-    wire.Status.WRONG_CURVE: "the slot holds a key of another curve: name the key's own curve",
-    wire.Status.STALE_KEY: "the slot holds another key by now: load the key again",
-    wire.Status.STALE_SESSION: "it was reset or opened by another host: open it again",
-    wire.Status.INVALID_KEY: "the secret is 0 or not below the group order: use another",
-    wire.Status.KEY_IN_USE: "the slot has had jobs in flight all along: wait for them",
-    wire.Status.DUPLICATE: "the tag was used before",
-    wire.Status.BAD_FRAME: "the frame arrived damaged: check cable and baud rate",
-    wire.Status.FAULT: "its release check failed and no signature left it: sign again",
-    wire.Status.BAD_DESCRIPTOR: "it cannot take the body from there: flash a newer bitstream",
-    wire.Status.BAD_ADDRESS: "the address of the body is not aligned: report this error",
-    wire.Status.DMA_ERROR: "it could not read host memory: check the IOMMU's messages (dmesg)",
-}
-"""What each refusal means and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of the device; the tag and the session are the session's to add."""
-
-    op: wire.Op
-    body: bytes = field(default=b"", repr=False)
-    slot: int = 0
-    curve: wire.CurveId = wire.CurveId.NONE
-    generation: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An OK reply."""
-
-    body: bytes = b""
-    recid: int = wire.NO_RECID
-    cycles: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the request submitted with ``handle`` ended: in a reply or in an error, never both."""
-
-    handle: Any
-    reply: Reply | None = None
-    error: IntaglioError | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -129,16 +70,20 @@ class Session:
     """The protocol state of one device. ``name`` is what messages call it.
 
     ``retry_s`` is how long the link may be silent before requests are sent again, in seconds.
-    ``rng`` gives session ids and the first tag.
+    ``rng`` gives session ids and the first tag. ``codec`` is that of frames if ``None``.
     """
 
     def __init__(
-        self, name: str, retry_s: float, rng: random.Random | random.SystemRandom | None = None
+        self,
+        name: str,
+        retry_s: float,
+        rng: random.Random | random.SystemRandom | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self._name = name
         self._retry_s = retry_s
         self._rng = rng or random.SystemRandom()
-        self._decoder = frame.Decoder(wire.MAX_REPLY_BYTES)
+        self._codec = codec or FrameCodec()
         self._tag = self._rng.randrange(1 << wire.TAG_BITS)
         self._session_id = 0
         self._by_tag: dict[int, _Pending] = {}
@@ -159,8 +104,8 @@ class Session:
 
     @property
     def frames_bad(self) -> int:
-        """Damaged frames that arrived."""
-        return self._decoder.frames_bad
+        """Damaged replies that arrived."""
+        return self._codec.frames_bad
 
     @property
     def link_counts(self) -> dict[str, int]:
@@ -176,6 +121,11 @@ class Session:
         """Requests without an outcome."""
         return len(self._sent) + len(self._held)
 
+    @property
+    def window(self) -> int:
+        """Requests that device and link hold at once; 1 before OPEN is answered."""
+        return self.identity.job_slots + self._codec.queue if self.identity else 1
+
     def room(self, request: Request) -> bool:
         """Whether the device's window has room for ``request``: a job and its pages of bytes.
 
@@ -185,10 +135,11 @@ class Session:
             return True
         if self.identity is None:
             return False
+        if self._codec.queue:
+            return self.outstanding < self.window
         pages = self._pages + wire.pages(len(request.body))
         return (
-            self.outstanding < self.identity.job_slots
-            and pages * wire.PAGE_BYTES <= self.identity.pool_bytes
+            self.outstanding < self.window and pages * wire.PAGE_BYTES <= self.identity.pool_bytes
         )
 
     def open(self, handle: Any, now: float) -> bytes:
@@ -203,7 +154,7 @@ class Session:
             self._session_id = self._rng.randrange(1, 1 << 16)
         self.identity = None
         self._tag = (self._tag + TAG_GAP) % (1 << wire.TAG_BITS)
-        return frame.DELIMITER + self.submit(Request(wire.Op.OPEN), handle, now)
+        return self._codec.opening + self.submit(Request(wire.Op.OPEN), handle, now)
 
     def submit(self, request: Request, handle: Any, now: float) -> bytes:
         """Bytes that carry ``request``; its outcome names ``handle``. Ask :meth:`room` first."""
@@ -230,7 +181,7 @@ class Session:
     def feed(self, data: bytes, now: float) -> list[Outcome]:
         """Outcomes of the replies that ``data`` completes. Follow with :meth:`poll`."""
         outcomes: list[Outcome] = []
-        for payload in self._decoder.feed(data):
+        for payload in self._codec.decode(data):
             self._heard_at = now
             outcomes += self._take(payload, now)
         return outcomes
@@ -266,8 +217,7 @@ class Session:
             if pending.silent_tries >= SILENT_TRIES or pending.eager_tries >= EAGER_TRIES:
                 outcomes.append(self._end(pending, error=self._timeout(pending)))
             else:
-                data += frame.DELIMITER + self._send(pending, now)
-                self.resent += 1
+                data += self._send_again(pending, now)
         return bytes(data), outcomes
 
     def _all(self) -> Iterator[_Pending]:
@@ -277,6 +227,15 @@ class Session:
     def _silent_at(self, pending: _Pending) -> float:
         return max(pending.sent_at, self._moved_at) + self._retry_s
 
+    def _send_again(self, pending: _Pending, now: float) -> bytes:
+        if self._codec.lossless and pending in self._sent:
+            pending.silent_tries += 1
+            pending.sent_at = now
+            self._sent[pending] = self._sent.pop(pending)
+            return b""
+        self.resent += 1
+        return self._codec.opening + self._send(pending, now)
+
     def _send(self, pending: _Pending, now: float) -> bytes:
         self._held.pop(pending, None)
         self._sent.pop(pending, None)
@@ -285,8 +244,7 @@ class Session:
         pending.tags.append(self._tag)
         pending.sent_at = now
         pending.silent_tries += 1
-        window = self.identity.job_slots if self.identity else 1
-        pending.passed_at = self._answered + len(self._sent) + OVERTAKEN * window
+        pending.passed_at = self._answered + len(self._sent) + OVERTAKEN * self.window
         self._sent[pending] = None
         request = pending.request
         self._unsent_jobs |= request.op in JOB_OPS
@@ -300,7 +258,7 @@ class Session:
             curve=request.curve,
             generation=request.generation,
         )
-        return frame.encode(header + request.body)
+        return self._codec.encode(header + request.body)
 
     def _take(self, payload: bytes, now: float) -> list[Outcome]:
         if payload and payload[0] != wire.VERSION:
@@ -336,22 +294,15 @@ class Session:
 
     def _judge(self, pending: _Pending, reply: dict[str, Any], body: bytes) -> dict[str, Any]:
         """The reply or the error that ``reply`` means for ``pending``."""
-        op, status = pending.request.op, reply["status"]
-        if status in BY_STATUS:
-            advice = ADVICE[wire.Status(status)]
-            return {"error": BY_STATUS[status](f"{self._name} refused {op.name}: {advice}")}
-        if status != wire.Status.OK or reply["length"] != len(body) or len(body) != REPLY_BYTES[op]:
-            return {
-                "error": ProtocolError(
-                    f"{self._name} answered {op.name} with status {status} and {len(body)} bytes, "
-                    "which this protocol version does not allow: flash a matching bitstream"
-                )
-            }
-        if op is wire.Op.OPEN:
+        op = pending.request.op
+        error = refusal(self._name, op, reply, len(body))
+        if error is None and op is wire.Op.OPEN:
             try:
                 self.identity = Identity.from_record(self._name, body)
-            except ProtocolError as error:
-                return {"error": error}
+            except ProtocolError as broken:
+                error = broken
+        if error is not None:
+            return {"error": error}
         return {"reply": Reply(body, reply["recid"], reply["cycles"])}
 
     def _send_after(self, last_tag: int, now: float) -> None:
@@ -363,7 +314,7 @@ class Session:
                 return
 
     def _find_overtaken(self, now: float) -> None:
-        while self._sent:
+        while self._sent and not self._codec.lossless:
             oldest = next(iter(self._sent))
             if self._answered < oldest.passed_at:
                 return

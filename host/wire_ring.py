@@ -2,8 +2,8 @@
 
 The requests and replies are those of :mod:`intaglio.wire`, carried by two rings in host memory
 instead of frames. The host writes a :data:`DESCRIPTOR` for each request and rings the doorbell; the
-device fetches it, and its body where that lies elsewhere, exactly once, and writes exactly one
-:data:`COMPLETION` for it, in whatever order the replies come.
+device fetches it, and its body where that lies elsewhere, exactly once, and writes one
+:data:`COMPLETION` for it, in whatever order the replies come. Jobs that a new OPEN ends get none.
 
 **Counts** (``doorbell``, ``completion_taken`` and the like) are of entries since the last reset,
 modulo 2^32; entry ``count % 2^log2`` of a ring is the next. Completion ``n`` (from 0) carries

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from intaglio import errors, frame, wire
-from intaglio.session import EAGER_TRIES, OVERTAKEN, SILENT_TRIES, Request, Session
+from intaglio.outcome import Request
+from intaglio.session import EAGER_TRIES, OVERTAKEN, SILENT_TRIES, Session
 from intaglio.sim.model.core import GoldenCore
 from intaglio.wire import Op, Status
 
@@ -19,7 +20,7 @@ class Line:
     def __init__(self, job_slots=4, pool_bytes=8192):
         self.session = Session("dut", RETRY_S, random.Random(1))
         self.decoder = frame.Decoder(wire.MAX_REQUEST_BYTES)
-        self.identity = GoldenCore(job_slots=job_slots, pool_bytes=pool_bytes)._identity()
+        self.identity = GoldenCore(job_slots=job_slots, pool_bytes=pool_bytes).identity()
         self.now = 100.0
         self.sent = []
         self.outcomes = []
