@@ -11,7 +11,7 @@ import intaglio
 
 _HDL = Path(__file__).parent
 _HOST = Path(intaglio.__file__).parent
-_HOST_SOURCES = ("wire.py", "params.py")
+_HOST_SOURCES = ("wire.py", "wire_ring.py", "params.py")
 
 DIGEST_BYTES = 16
 """Bytes of :func:`rtl_digest`, the width of ``rtl_digest`` in the identity record."""
@@ -27,9 +27,9 @@ def _sources() -> Iterator[tuple[str, bytes]]:
 def rtl_digest(profile_name: str) -> bytes:
     """First 16 bytes of the SHA-256 over everything that decides what the gateware does.
 
-    That is: every Python source of ``hdl/`` in the order of its path, ``host/wire.py`` and
-    ``host/params.py``, the profile's name and the version of Amaranth. Each part enters with its
-    name and its length, so that no two sets of sources give the same input.
+    That is: every Python source of ``hdl/`` in the order of its path, the files of ``host/`` that
+    :data:`_HOST_SOURCES` names, the profile's name and the version of Amaranth. Each part enters
+    with its name and its length, so that no two sets of sources give the same input.
     """
     digest = hashlib.sha256()
     parts = [*_sources(), ("profile", profile_name.encode()), ("amaranth", _amaranth())]
