@@ -127,6 +127,14 @@ class ClientMemory:
         self._event = fds[0] if fds else None
         protocol.close_all(fds[1:])
 
+    def close(self) -> None:
+        """Give all memory and the interrupt back."""
+        while self._windows:
+            self._windows.pop().mapped.close()
+        if self._event is not None:
+            os.close(self._event)
+            self._event = None
+
     def _find(self, address: int, size: int, flags: int) -> _Window | None:
         for window in self._windows:
             inside = window.address <= address <= window.address + window.size - size
@@ -172,6 +180,7 @@ class Server:
                     self._answer(channel)
         except Closed:
             channel.close()
+            self.memory.close()
 
     def _answer(self, channel: Channel) -> None:
         (ident, command, _, flags, _), body, fds = channel.receive()
