@@ -1,6 +1,6 @@
 """The PCIe link with a responder behind it that is small and says what it was given."""
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -106,7 +106,8 @@ class EchoLink(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.link = link = PcieLink(timeout_clocks=TIMEOUT_CLOCKS)
-        m.submodules.echo = echo = Echo()
+        echo = Echo()
+        m.submodules.echo = ResetInserter(link.core_reset)(echo)
         connect(m, flipped(self.rx), link.rx)
         connect(m, link.tx, flipped(self.tx))
         connect(m, flipped(self.function), link.function)

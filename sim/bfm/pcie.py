@@ -6,6 +6,7 @@ gives all else to the pins.
 
 from __future__ import annotations
 
+import logging
 import random
 import struct
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from typing import Any
 
 import cocotb
 from cocotb.queue import Queue
-from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge
 from cocotbext.pcie.core import Device, Endpoint, RootComplex
 from cocotbext.pcie.core.caps import MsiCapability
 from cocotbext.pcie.core.tlp import CplStatus, Tlp, TlpType
@@ -116,6 +117,7 @@ class PinEndpoint(Endpoint):
         dut = self.dut
         while True:
             dws = await self._to_function.get()
+            await RisingEdge(dut.clk)  # the root complex knows no clock edges
             self.received.append(dws)
             for place, dw in enumerate(dws):
                 while self._random.random() < self.stall:
@@ -154,7 +156,8 @@ class PinEndpoint(Endpoint):
 
     async def _forward(self) -> None:
         while True:
-            await self.send(await self._to_root.get())
+            tlp = await self._to_root.get()
+            await self.send(tlp)
 
     async def _tell(self) -> None:
         """What configuration space says, to the pins, whenever it may have changed."""
@@ -165,8 +168,7 @@ class PinEndpoint(Endpoint):
             dut.function__msi_enable.value = int(self.msi_cap.msi_enable)
             dut.function__max_payload.value = int(self.pcie_cap.max_payload_size)
             dut.function__max_read_request.value = int(self.pcie_cap.max_read_request_size)
-            for _ in range(8):
-                await RisingEdge(dut.clk)
+            await ClockCycles(dut.clk, 32)
 
     async def _interrupt(self) -> None:
         """Send the MSIs that are asked for, as endpoint blocks do."""
@@ -175,8 +177,7 @@ class PinEndpoint(Endpoint):
             await ReadOnly()
             if not int(dut.function__msi_request.value):
                 await RisingEdge(dut.function__msi_request)
-            for _ in range(self._random.randrange(1, 20)):
-                await RisingEdge(dut.clk)
+            await ClockCycles(dut.clk, self._random.randrange(1, 20))
             if not self.ack_interrupts:
                 continue
             while not self._to_root.empty():
@@ -200,6 +201,7 @@ async def connect(
     boundary_128: bool = False,
 ) -> tuple[RootComplex, PinEndpoint, Any]:
     """A root complex with one device, enumerated: the root, the endpoint, the device as found."""
+    logging.getLogger("cocotb.pcie").setLevel(logging.ERROR)
     root = RootComplex()
     root.max_payload_size_supported = max_payload
     root.max_payload_size = max_payload

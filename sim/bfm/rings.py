@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ClockCycles
 from cocotbext.pcie.core import RootComplex
 
 from intaglio import wire, wire_ring
@@ -137,7 +137,7 @@ class RingHost:
         at = self.COMPLETION + entry * wire_ring.COMPLETION.size
         sequence_at = at + wire_ring.COMPLETION.offset("sequence")
         while self.memory.read(sequence_at, 4) != struct.pack("<I", self.taken + 1):
-            await RisingEdge(self.dut.clk)
+            await ClockCycles(self.dut.clk, 8)
         raw = self.memory.read(at, wire_ring.COMPLETION.size)
         self.taken += 1
         if tell:
@@ -147,6 +147,15 @@ class RingHost:
         assert not any(raw[wire.REPLY.size + values["length"] : wire.MAX_REPLY_BYTES])
         assert not any(values["reserved"])
         return values
+
+    async def settled(self, cycles: int = 400) -> None:
+        """Wait until what was written over the bus has arrived and had its effect."""
+        await self.read("status")
+        await ClockCycles(self.dut.clk, cycles)
+
+    async def counts(self, *names: str) -> dict[str, int]:
+        """Registers by name."""
+        return {name: await self.read(name) for name in names}
 
 
 class _Memory:

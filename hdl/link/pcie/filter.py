@@ -59,7 +59,7 @@ class TlpFilter(wiring.Component):
         begun, spoiled = Signal(), Signal()
         left = Signal(range(1 + MAX_HEADER_DWS + 1024 + 1))
         length = Cat(dw[:10], dw[:10] == 0)
-        prefix = dw[31]
+        prefix, too_long = dw[31], dw[30] & (length > MAX_PAYLOAD_BYTES // tlp.DW_BYTES)
         expected = Signal.like(left)
         m.d.comb += expected.eq(2 + dw[29] + dw[15] + Mux(dw[30], length, 0))
 
@@ -80,7 +80,7 @@ class TlpFilter(wiring.Component):
             m.d.sync += [begun.eq(~last), left.eq(Mux(begun, left - 1, expected))]
             with m.If(last):
                 m.d.sync += spoiled.eq(0)
-            with m.Elif(Mux(begun, left == 1, prefix | (expected >= MAX_TLP_DWS))):
+            with m.Elif(Mux(begun, left == 1, prefix | too_long)):
                 m.d.sync += spoiled.eq(1)
         return m
 
