@@ -6,7 +6,10 @@ descriptor rings. A transport says which is its own (:meth:`.Transport.codec`).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from intaglio.ring import Runs
 
 
 class Codec(Protocol):
@@ -18,6 +21,9 @@ class Codec(Protocol):
     """Whether nothing gets lost or damaged, so that silence means a dead device and no more."""
     queue: int
     """Requests that may wait in the link, in order, beyond the device's own window."""
+
+    runs: Runs | None
+    """Requests sent together, where the link carries many at once; else ``None``."""
 
     @property
     def frames_bad(self) -> int:

@@ -85,6 +85,7 @@ class FrameCodec:
     opening = DELIMITER
     lossless = False
     queue = 0
+    runs = None
 
     def __init__(self) -> None:
         self._decoder = Decoder(wire.MAX_REPLY_BYTES)

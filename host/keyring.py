@@ -15,7 +15,6 @@ from typing import Any
 from intaglio import wire
 from intaglio.curve import Curve
 from intaglio.errors import EmptySlotError, IntaglioError, StaleKeyError, WrongCurveError
-from intaglio.outcome import Request
 from intaglio.promise import Promise, fail, succeed
 from intaglio.values import Key
 
@@ -93,16 +92,6 @@ class Entry:
     def public_key(self) -> bytes:
         """Public key in the form of :attr:`Key.public_key`."""
         return Key(self.curve, self.point).public_key
-
-
-@dataclass(slots=True, eq=False)
-class Control:
-    """A request that is no job: COUNTERS, WIPE_KEY, WIPE_ALL."""
-
-    request: Request
-    future: Future[Any]
-    entry: Entry | None = None
-    reopened: bool = False
 
 
 class Keyring:
@@ -221,6 +210,11 @@ class Keyring:
         self._ready.rotate(-1)
         self._slots.move_to_end(entry.slot)
 
+    def touched(self, entry: Entry, jobs: int) -> None:
+        """Note that ``jobs`` of ``entry``, which did not wait for a turn, go out now."""
+        self._uses += jobs
+        self._slots.move_to_end(entry.slot)
+
     def release(self, entry: Entry) -> None:
         """Take ``entry`` out of its slot, which becomes the first to be claimed."""
         if self._slots.get(entry.slot) is entry:
@@ -257,15 +251,3 @@ def _may_go(tenant: Entry) -> bool:
     if tenant.wiped or not tenant.idle:
         return False
     return tenant.draining or not tenant.queue
-
-
-def promises_of(handle: object) -> list[Promise[Any] | None]:
-    """What ends when the request with ``handle`` (job, key to load, control) ends."""
-    match handle:
-        case Job():
-            return [handle.promise, handle.entry.wipe_future]
-        case Entry():
-            return [handle.load_future, handle.wipe_future]
-        case Control():
-            return [handle.future]
-    return []

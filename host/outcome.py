@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from intaglio import wire
 from intaglio.errors import BY_STATUS, IntaglioError, ProtocolError
@@ -73,6 +73,30 @@ class Outcome:
     handle: Any
     reply: Reply | None = None
     error: IntaglioError | None = None
+
+
+class Group(Protocol):
+    """Requests sent together, all but their bodies alike, whose OK replies are taken together."""
+
+    sent_at: float
+
+    def request(self, index: int) -> Request:
+        """Request ``index``."""
+        ...
+
+    def job(self, index: int) -> Any:
+        """The handle of request ``index``, should it have an outcome of its own."""
+        ...
+
+
+class Taken(NamedTuple):
+    """OK replies to requests of a group: their indices, and what they hold."""
+
+    group: Group
+    indices: list[int]
+    bodies: list[bytes]
+    recids: list[int]
+    cycles: list[int]
 
 
 def refusal(name: str, op: wire.Op, reply: dict[str, Any], size: int) -> IntaglioError | None:

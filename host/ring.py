@@ -15,11 +15,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from intaglio import wire
+from intaglio.outcome import Group, Request, Taken
 from intaglio.wire_ring import BODY_ALIGN_BYTES, COMPLETION, DESCRIPTOR, INLINE_BYTES, Body
 
 RING_LOG2 = 10
@@ -30,6 +31,7 @@ BODY_BYTES = 1 << 20
 BLOCK_BYTES = 60_000
 """Longest block of many requests."""
 
+_Array = np.ndarray[Any, Any]
 _HEAD = struct.Struct("<II56x")
 """Descriptors and bytes of bodies in a block."""
 _KINDS = {"int": "<u{}", "bytes": "({},)u1"}
@@ -70,6 +72,9 @@ class RingCodec:
     queue = RING_ENTRIES // 2
     frames_bad = 0
 
+    def __init__(self) -> None:
+        self.runs = Runs()
+
     def encode(self, payload: bytes) -> bytes:
         """A block of one descriptor."""
         body = payload[wire.REQUEST.size :]
@@ -90,6 +95,112 @@ class RingCodec:
         return payloads
 
 
+class _Run(NamedTuple):
+    """Requests under ``count`` tags from ``first``."""
+
+    group: Group
+    request: Request
+    first: int
+    count: int
+
+
+class Runs:
+    """Requests that were sent together and are unanswered. A run takes a range of tags."""
+
+    def __init__(self) -> None:
+        self._number_of_tag = np.full(1 << wire.TAG_BITS, -1, np.int64)
+        self._runs: dict[int, list[Any]] = {}
+        self._made = 0
+        self.open = 0
+        """Requests unanswered."""
+
+    def add(self, run: _Run) -> None:
+        """Wait for the replies to ``run``."""
+        tags = np.arange(run.first, run.first + run.count) % (1 << wire.TAG_BITS)
+        self._number_of_tag[tags] = self._made
+        self._runs[self._made] = [run, run.count]
+        self._made += 1
+        self.open += run.count
+
+    def send(
+        self, group: Group, header: dict[str, int], first: int, bodies: Sequence[bytes]
+    ) -> bytes:
+        """Blocks that carry ``bodies`` under tags from ``first``, and :meth:`add`."""
+        self.add(_Run(group, group.request(0), first, len(bodies)))
+        return encode_many(header, first, bodies)
+
+    def take(self, data: bytes) -> tuple[bytes, list[Taken], list[tuple[Group, int, int]]]:
+        """What the completions ``data`` answer.
+
+        Returns the completions that are not OK replies to runs, the replies that are, and of the
+        runs' requests whose completions are among the former the group, index and tag.
+        """
+        entries = np.frombuffer(data, Completion)
+        tags = entries["tag"]
+        numbers = self._number_of_tag[tags]
+        if (numbers < 0).all():
+            return data, [], []
+        self._number_of_tag[tags] = -1
+        taken, strays = [], []
+        rest = numbers < 0
+        for number in dict.fromkeys(numbers[~rest].tolist()):
+            run = self._runs[number][0]
+            mine = numbers == number
+            good = mine & _is_signature(entries, run.request)
+            taken.append(_taken(entries if good.all() else entries[good], run))
+            bad = mine & ~good
+            rest |= bad
+            strays += [(run.group, _index(tag, run), tag) for tag in tags[bad].tolist()]
+            self._close(number, int(mine.sum()))
+        return entries[rest].tobytes(), [one for one in taken if one.indices], strays
+
+    def clear(self) -> list[tuple[Group, int, int]]:
+        """Forget all that is unanswered: group, index and tag of each, in order of sending."""
+        left = []
+        for number, (run, _) in self._runs.items():
+            for index in range(run.count):
+                tag = (run.first + index) % (1 << wire.TAG_BITS)
+                if self._number_of_tag[tag] == number:
+                    left.append((run.group, index, tag))
+        self._number_of_tag[:] = -1
+        self._runs.clear()
+        self.open = 0
+        return left
+
+    def _close(self, number: int, count: int) -> None:
+        self.open -= count
+        self._runs[number][1] -= count
+        if not self._runs[number][1]:
+            del self._runs[number]
+
+
+def _index(tag: int, run: _Run) -> int:
+    return (tag - run.first) % (1 << wire.TAG_BITS)
+
+
+def _is_signature(entries: _Array, request: Request) -> _Array:
+    """Which of ``entries`` are OK replies to ``request`` with a signature of its curve."""
+    recids = entries["recid"]
+    ecdsa = request.curve is wire.CurveId.SECP256K1
+    return (
+        (entries["version"] == wire.VERSION)
+        & (entries["op"] == request.op)
+        & (entries["status"] == wire.Status.OK)
+        & (entries["length"] == wire.SIGNATURE_BYTES)
+        & (recids < 4 if ecdsa else recids == wire.NO_RECID)
+    )
+
+
+def _taken(entries: _Array, run: _Run) -> Taken:
+    size = wire.SIGNATURE_BYTES
+    raw = entries["body"][:, :size].tobytes()
+    indices = (entries["tag"].astype(np.int64) - run.first) % (1 << wire.TAG_BITS)
+    bodies = [raw[at : at + size] for at in range(0, len(raw), size)]
+    return Taken(
+        run.group, indices.tolist(), bodies, entries["recid"].tolist(), entries["cycles"].tolist()
+    )
+
+
 def encode_many(header: dict[str, int], first_tag: int, bodies: Sequence[bytes]) -> bytes:
     """Blocks that carry ``bodies`` under tags from ``first_tag``, else alike as ``header`` says."""
     lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
@@ -106,7 +217,7 @@ def encode_many(header: dict[str, int], first_tag: int, bodies: Sequence[bytes])
 
 
 def _encode_block(
-    header: dict[str, int], tag: int, bodies: Sequence[bytes], lengths: np.ndarray[Any, Any]
+    header: dict[str, int], tag: int, bodies: Sequence[bytes], lengths: _Array
 ) -> bytes:
     count = len(bodies)
     block = np.zeros(count, Descriptor)
@@ -122,13 +233,12 @@ def _encode_block(
     sizes = np.where(inline, 0, -(-lengths // BODY_ALIGN_BYTES) * BODY_ALIGN_BYTES)
     block["where"] = np.where(inline, Body.INLINE, Body.MEMORY)
     block["address"] = np.where(inline, 0, np.cumsum(sizes) - sizes)
-    parts = []
-    for index, (body, size) in enumerate(zip(bodies, sizes.tolist(), strict=True)):
-        if size:
-            parts.append(body.ljust(size, b"\0"))
-        else:
-            block["body"][index, : len(body)] = np.frombuffer(body, np.uint8)
-    return _HEAD.pack(count, int(sizes.sum())) + block.tobytes() + b"".join(parts)
+    for index in np.flatnonzero(inline).tolist():
+        block["body"][index, : lengths[index]] = np.frombuffer(bodies[index], np.uint8)
+    outside = [
+        body.ljust(size, b"\0") for body, size in zip(bodies, sizes.tolist(), strict=True) if size
+    ]
+    return _HEAD.pack(count, int(sizes.sum())) + block.tobytes() + b"".join(outside)
 
 
 class Rings:
@@ -215,7 +325,7 @@ class Rings:
             start += BODY_BYTES - start % BODY_BYTES
         return start if start + size - self._body_tail <= BODY_BYTES else None
 
-    def _place(self, block: np.ndarray[Any, Any], bodies: bytes | memoryview, start: int) -> None:
+    def _place(self, block: _Array, bodies: bytes | memoryview, start: int) -> None:
         count, at = len(block), start % BODY_BYTES
         if len(bodies):
             self._bodies[at : at + len(bodies)] = bodies
@@ -251,7 +361,7 @@ class Rings:
             self.taken += count
         return data
 
-    def _release(self, tags: np.ndarray[Any, Any]) -> None:
+    def _release(self, tags: _Array) -> None:
         """Free what the descriptors with ``tags`` took, once their turn has come."""
         positions = self._position_of_tag[tags]
         self._position_of_tag[tags] = -1
@@ -269,7 +379,7 @@ class Rings:
             self._oldest += count
             self._body_tail = int(self._body_ends[first + count - 1])
 
-    def _name_unread(self, entries: np.ndarray[Any, Any], unread: np.ndarray[Any, Any]) -> bytes:
+    def _name_unread(self, entries: _Array, unread: _Array) -> bytes:
         """``entries``, those of descriptors ``unread`` by the device with their ops and tags."""
         for index in np.flatnonzero(unread):
             back = (self.written - int(entries["descriptor"][index])) & 0xFFFFFFFF

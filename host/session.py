@@ -25,7 +25,7 @@ KEY_IN_USE means "not yet": the request is sent again later.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ from intaglio import wire
 from intaglio.codec import Codec
 from intaglio.errors import IntaglioError, ProtocolError, RequestTimeout
 from intaglio.frame import FrameCodec
-from intaglio.outcome import JOB_OPS, Outcome, Reply, Request, refusal
+from intaglio.outcome import JOB_OPS, Group, Outcome, Reply, Request, Taken, refusal
 from intaglio.values import Identity, version_mismatch
 
 SILENT_TRIES = 4
@@ -84,6 +84,8 @@ class Session:
         self._retry_s = retry_s
         self._rng = rng or random.SystemRandom()
         self._codec = codec or FrameCodec()
+        self._runs = self._codec.runs
+        self._run_sent_at = 0.0
         self._tag = self._rng.randrange(1 << wire.TAG_BITS)
         self._session_id = 0
         self._by_tag: dict[int, _Pending] = {}
@@ -119,12 +121,17 @@ class Session:
     @property
     def outstanding(self) -> int:
         """Requests without an outcome."""
-        return len(self._sent) + len(self._held)
+        return len(self._sent) + len(self._held) + (self._runs.open if self._runs else 0)
 
     @property
     def window(self) -> int:
         """Requests that device and link hold at once; 1 before OPEN is answered."""
         return self.identity.job_slots + self._codec.queue if self.identity else 1
+
+    @property
+    def space(self) -> int:
+        """Requests that may be sent together now."""
+        return self.window - self.outstanding if self.identity else 0
 
     def room(self, request: Request) -> bool:
         """Whether the device's window has room for ``request``: a job and its pages of bytes.
@@ -163,6 +170,21 @@ class Session:
         self._pages += wire.pages(len(request.body))
         return self._send(pending, now)
 
+    def submit_group(self, group: Group, bodies: Sequence[bytes], now: float) -> bytes:
+        """Bytes that carry all requests of ``group``; ask :attr:`space` first.
+
+        OK replies come as :class:`Taken`; other ends as :class:`Outcome` with the group's handles.
+        """
+        if self._runs is None:
+            raise RuntimeError("this link carries one request at a time")
+        request = group.request(0)
+        self.submitted += len(bodies)
+        first = (self._tag + 1) % (1 << wire.TAG_BITS)
+        self._tag = (self._tag + len(bodies)) % (1 << wire.TAG_BITS)
+        self._run_sent_at = now
+        self._unsent_jobs = True
+        return self._runs.send(group, self._header(request), first, bodies)
+
     def abandon(self) -> list[Any]:
         """Forget everything outstanding without an outcome; the handles, in order of submission."""
         handles = [pending.handle for pending in sorted(self._all(), key=lambda p: p.order)]
@@ -170,7 +192,8 @@ class Session:
         self._sent.clear()
         self._held.clear()
         self._pages = 0
-        return handles
+        left = self._runs.clear() if self._runs else []
+        return handles + [group.job(index) for group, index, _ in left]
 
     def moved(self, now: float, *, drained: bool = True) -> None:
         """Note that the link took bytes, and whether all; one slow to send is not silent."""
@@ -178,9 +201,17 @@ class Session:
             self._moved_at = now
             self._unsent_jobs = not drained
 
-    def feed(self, data: bytes, now: float) -> list[Outcome]:
+    def feed(self, data: bytes, now: float) -> list[Outcome | Taken]:
         """Outcomes of the replies that ``data`` completes. Follow with :meth:`poll`."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Outcome | Taken] = []
+        if self._runs is not None and self._runs.open:
+            data, taken, strays = self._runs.take(data)
+            for group, index, tag in strays:
+                self._adopt(group, index, tag)
+            for one in taken:
+                self._heard_at = self._moved_at = self._answered_at = now
+                self._answered += len(one.indices)
+                outcomes.append(one)
         for payload in self._codec.decode(data):
             self._heard_at = now
             outcomes += self._take(payload, now)
@@ -196,10 +227,15 @@ class Session:
         times = [pending.held_until for pending in self._held]
         if self._sent:
             times.append(self._silent_at(next(iter(self._sent))))
+        if self._runs is not None and self._runs.open:
+            times.append(self._runs_end_at)
         return min(times, default=None)
 
     def poll(self, now: float) -> tuple[bytes, list[Outcome]]:
         """What is due at ``now``: bytes to send again, and requests that ended in a time-out."""
+        if self._runs is not None and self._runs.open and self._runs_end_at <= now:
+            for group, index, tag in self._runs.clear():
+                self._adopt(group, index, tag).silent_tries = SILENT_TRIES
         due = [pending for pending in self._held if pending.held_until <= now]
         overdue = []
         for pending in self._sent:
@@ -227,6 +263,21 @@ class Session:
     def _silent_at(self, pending: _Pending) -> float:
         return max(pending.sent_at, self._moved_at) + self._retry_s
 
+    @property
+    def _runs_end_at(self) -> float:
+        """When silence ends what was sent together."""
+        return max(self._run_sent_at, self._moved_at) + self._retry_s * SILENT_TRIES
+
+    def _adopt(self, group: Group, index: int, tag: int) -> _Pending:
+        """Take request ``index`` of ``group``, in the device under ``tag``, out of its run."""
+        request = group.request(index)
+        pending = _Pending(request, group.job(index), self.submitted, [tag], group.sent_at, 1)
+        pending.passed_at = self._answered + OVERTAKEN * self.window
+        self._by_tag[tag] = pending
+        self._sent[pending] = None
+        self._pages += wire.pages(len(request.body))
+        return pending
+
     def _send_again(self, pending: _Pending, now: float) -> bytes:
         if self._codec.lossless and pending in self._sent:
             pending.silent_tries += 1
@@ -248,17 +299,19 @@ class Session:
         self._sent[pending] = None
         request = pending.request
         self._unsent_jobs |= request.op in JOB_OPS
-        header = wire.REQUEST.pack(
-            version=wire.VERSION,
-            op=request.op,
-            tag=self._tag,
-            session=self._session_id,
-            length=len(request.body),
-            slot=request.slot,
-            curve=request.curve,
-            generation=request.generation,
-        )
-        return self._codec.encode(header + request.body)
+        fields = self._header(request) | {"tag": self._tag, "length": len(request.body)}
+        return self._codec.encode(wire.REQUEST.pack(**fields) + request.body)
+
+    def _header(self, request: Request) -> dict[str, int]:
+        """Fields of the header but for tag and length."""
+        return {
+            "version": wire.VERSION,
+            "op": request.op,
+            "session": self._session_id,
+            "slot": request.slot,
+            "curve": request.curve,
+            "generation": request.generation,
+        }
 
     def _take(self, payload: bytes, now: float) -> list[Outcome]:
         if payload and payload[0] != wire.VERSION:

@@ -45,6 +45,12 @@ _REGION = struct.Struct("=IIIIQQ")
 _IRQ_SET = struct.Struct("=IIIIIi")
 _MAP = struct.Struct("=IIQQQ")
 
+_MENDS = {
+    _MAP_DMA: ": raise the limit of locked memory (ulimit -l)",
+    _SET_IOMMU: ": it needs interrupt remapping, in the firmware and the kernel (dmesg)",
+}
+"""What to do about a call that failed."""
+
 
 class VfioFunction(Function):
     """``device``, bound to vfio-pci. Raises :class:`LinkError` that tells the mend if it is not."""
@@ -165,9 +171,7 @@ class VfioFunction(Function):
         try:
             return fcntl.ioctl(fd, request, argument)
         except OSError as error:
-            mend = ""
-            if request == _MAP_DMA:
-                mend = ": raise the limit of locked memory (ulimit -l)"
+            mend = _MENDS.get(request, "")
             raise LinkError(
                 f"cannot drive {self.name} by VFIO: could not {what}: {error.strerror}{mend}"
             ) from error
