@@ -1,6 +1,7 @@
+# amaranth: UnusedElaboratable=no
 """The PCIe link with a responder behind it that is small and says what it was given."""
 
-from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -9,6 +10,7 @@ from intaglio.hdl import layouts
 from intaglio.hdl.link.crc32 import crc32
 from intaglio.hdl.link.pcie import tlp
 from intaglio.hdl.link.pcie.link import PcieLink
+from intaglio.hdl.link.pcie.ultrascale import UltraScalePlus
 from intaglio.hdl.stream import Packet
 
 TIMEOUT_CLOCKS = 3000
@@ -94,6 +96,20 @@ class Echo(wiring.Component):
         return m
 
 
+def _behind(m: Module, link: PcieLink, hold: Value) -> None:
+    """The responder behind ``link``."""
+    echo = Echo()
+    m.submodules.echo = ResetInserter(link.core_reset)(echo)
+    identity = Const(int.from_bytes(IDENTITY, "little"), 8 * wire.IDENTITY.size)
+    connect(m, link.requests, echo.requests)
+    connect(m, echo.replies, link.replies)
+    m.d.comb += [
+        link.identity.eq(identity),
+        link.core_busy.eq(echo.busy),
+        echo.hold.eq(hold),
+    ]
+
+
 class EchoLink(wiring.Component):
     """:class:`PcieLink` and :class:`Echo`; ``hold`` keeps the responder from taking anything."""
 
@@ -106,18 +122,33 @@ class EchoLink(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.link = link = PcieLink(timeout_clocks=TIMEOUT_CLOCKS)
-        echo = Echo()
-        m.submodules.echo = ResetInserter(link.core_reset)(echo)
         connect(m, flipped(self.rx), link.rx)
         connect(m, link.tx, flipped(self.tx))
         connect(m, flipped(self.function), link.function)
-        connect(m, link.requests, echo.requests)
-        connect(m, echo.replies, link.replies)
-        identity = Const(int.from_bytes(IDENTITY, "little"), 8 * wire.IDENTITY.size)
-        m.d.comb += [
-            link.identity.eq(identity),
-            link.core_busy.eq(echo.busy),
-            echo.hold.eq(self.hold),
-            self.busy.eq(link.busy),
-        ]
+        _behind(m, link, self.hold)
+        m.d.comb += self.busy.eq(link.busy)
+        return m
+
+
+_ADAPTER = UltraScalePlus().signature.members
+_PINS = {name: member for name, member in _ADAPTER.items() if name not in ("rx", "tx", "function")}
+
+
+class UltraScaleEcho(wiring.Component):
+    """The same behind :class:`UltraScalePlus`, with the pins of an endpoint block."""
+
+    def __init__(self) -> None:
+        super().__init__(_PINS)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.adapter = adapter = UltraScalePlus()
+        m.submodules.link = link = PcieLink(timeout_clocks=TIMEOUT_CLOCKS)
+        connect(m, adapter.rx, link.rx)
+        connect(m, link.tx, adapter.tx)
+        connect(m, link.function, adapter.function)
+        _behind(m, link, Const(0))
+        for name, member in _PINS.items():
+            inner, outer = getattr(adapter, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         return m

@@ -124,6 +124,7 @@ async def reads_of_every_shape(dut: Any) -> None:
     raw = Raw(host)
     content = random.randbytes(8)
     await host.bar.write(SCRATCH, content)
+    await host.settled()
     for first_be in range(16):
         for kind in (TlpType.MEM_READ, TlpType.MEM_READ_64):
             tag, attr = random.randrange(256), random.randrange(4)
