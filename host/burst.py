@@ -126,21 +126,21 @@ class Bursts:
         while self._line:
             self._dissolve_first()
 
-    def next(self, now: float) -> bytes:
-        """What is to be sent now; nothing if none waits or there is no room.
-
-        A burst whose key is not in a slot, or is to leave it, becomes jobs.
-        """
+    def sort_out(self) -> None:
+        """Make jobs of the bursts whose turn it is and whose key is not in a slot, or is to go."""
         while self._line:
-            burst, entry = self._line[0]
-            if entry.state is not Residency.RESIDENT or entry.draining:
-                self._dissolve_first()
-                continue
-            room = min(self._session.space, MOST, len(burst.bodies) - self._begun)
-            if room <= 0:
-                return b""
-            return self._send(burst, entry, room, now)
-        return b""
+            entry = self._line[0][1]
+            if entry.state is Residency.RESIDENT and not entry.draining:
+                return
+            self._dissolve_first()
+
+    def next(self, now: float) -> bytes:
+        """What is to be sent now, after :meth:`sort_out`; nothing if there is no room."""
+        if not self._line or self._line[0][1].state is not Residency.RESIDENT:
+            return b""
+        burst, entry = self._line[0]
+        room = min(self._session.space, MOST, len(burst.bodies) - self._begun)
+        return self._send(burst, entry, room, now) if room > 0 else b""
 
     def _send(self, burst: Burst, entry: Entry, count: int, now: float) -> bytes:
         part = Part(burst, entry, self._begun, count, now, entry.generation)

@@ -43,8 +43,6 @@ from intaglio.work import Work, unknown_key
 
 RELOADS = 3
 """Times a job may find its key gone from the slot and have it loaded again."""
-PATIENCE = 4
-"""Windows of jobs on other keys that may pass a key that wants a slot before one must make room."""
 WIPED = "the key was wiped before this was done: load it again"
 
 
@@ -223,6 +221,7 @@ class Dispatcher:
                 self._open(now)
             return
         while self._session.identity is not None and not self._control.barrier:
+            self._bursts.sort_out()
             step = self._control.next() or self._next_load() or self._next_job(now)
             if step is not None:
                 self.output += self._session.submit(*step, now)
@@ -239,7 +238,7 @@ class Dispatcher:
         if not self._session.room(request):
             return None
         if not self._ring.claim():
-            self._ring.make_room(PATIENCE * self.window)
+            self._ring.make_room(self.window)
             if not self._ring.claim():
                 return None
         return replace(request, slot=entry.slot), entry

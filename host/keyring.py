@@ -22,6 +22,10 @@ GONE = (StaleKeyError, EmptySlotError, WrongCurveError)
 """What a device says of a job whose key is no longer in the slot it names."""
 
 
+PATIENCE = 4
+"""Windows of jobs on other keys that may pass a key that wants a slot before one must make room."""
+
+
 class Residency(enum.Enum):
     """Where a key is."""
 
@@ -222,12 +226,12 @@ class Keyring:
             self._slots.move_to_end(entry.slot, last=False)
         self._evict(entry)
 
-    def make_room(self, patience: int) -> None:
+    def make_room(self, window: int) -> None:
         """Tell the least recently used key to make room for the first that wants a slot.
 
-        Does so only if ``patience`` uses of other keys have passed it, and to one at a time.
+        Does so only if :data:`PATIENCE` times ``window`` jobs have passed it, and to one at a time.
         """
-        if self._uses - self.wanted[0].wanted_at < patience:
+        if self._uses - self.wanted[0].wanted_at < PATIENCE * window:
             return
         tenants = self._tenants()
         if any(tenant.draining for tenant in tenants):
