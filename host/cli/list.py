@@ -48,7 +48,7 @@ def _pcie() -> list[dict[str, Any]]:
 
 def _serial() -> list[dict[str, Any]]:
     rows = []
-    for port in sorted(serial.tools.list_ports.comports()):
+    for port in sorted(serial.tools.list_ports.comports(), key=lambda port: port.device):
         if port.vid is not None:
             lack = None
             if not os.access(port.device, os.R_OK | os.W_OK):
