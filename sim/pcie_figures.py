@@ -180,10 +180,11 @@ def update(path: Path, names: tuple[str, ...]) -> None:
     text = path.read_text()
     for name in names:
         fence = re.compile(rf"(<!-- {name}: begin[^>]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        table = TABLES[name]()
-        text, found = fence.subn(lambda match, t=table: f"{match[1]}{t}\n{match[2]}", text)
-        if found != 1:
+        found = fence.search(text)
+        if found is None:
             raise ValueError(f"{path} has no fence for {name!r}")
+        whole = f"{found[1]}{TABLES[name]()}\n{found[2]}"
+        text = text[: found.start()] + whole + text[found.end() :]
     path.write_text(text)
 
 

@@ -11,8 +11,8 @@ from amaranth.lib.wiring import In, Out
 from intaglio.hdl.stream import Packet
 
 SETTLE_CLOCKS = 63
-"""Link clocks after a reset in which the core counts as busy, whatever it says: the core's clock
-may be up to eight times slower."""
+"""Link clocks after a reset, and after anything that crossed, in which the core counts as busy,
+whatever it says: news of it takes some clocks, and the core's clock may be eight times slower."""
 
 
 class Crossing(wiring.Component):
@@ -60,7 +60,7 @@ class Crossing(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        settling = Signal(range(SETTLE_CLOCKS + 1), init=SETTLE_CLOCKS)
+        resetting, lately = (Signal(range(SETTLE_CLOCKS + 1), init=SETTLE_CLOCKS) for _ in range(2))
         ways = {
             "requests": (self.requests, self.core_requests, "sync", "core"),
             "replies": (self.core_replies, self.replies, "core", "sync"),
@@ -68,7 +68,7 @@ class Crossing(wiring.Component):
         for name, (source, sink, write, read) in ways.items():
             width = source.payload.shape().size
             queue = AsyncFIFO(width=width, depth=self.depth, w_domain=write, r_domain=read)
-            m.submodules[name] = ResetInserter({"sync": settling != 0})(queue)
+            m.submodules[name] = ResetInserter({"sync": resetting != 0})(queue)
             m.d.comb += [
                 queue.w_data.eq(source.payload),
                 queue.w_en.eq(source.valid),
@@ -79,11 +79,13 @@ class Crossing(wiring.Component):
             ]
         told = Signal()
         m.submodules.busy = FFSynchronizer(self.core_busy, told, init=1)
-        m.d.comb += self.busy.eq(told | (settling != 0))
-        with m.If(self.reset):
-            m.d.sync += settling.eq(SETTLE_CLOCKS)
-        with m.Elif(settling != 0):
-            m.d.sync += settling.eq(settling - 1)
+        m.d.comb += self.busy.eq(told | (lately != 0))
+        active = self.reset | self.requests.valid | self.replies.valid | told
+        for timer, starts in ((resetting, self.reset), (lately, active)):
+            with m.If(starts):
+                m.d.sync += timer.eq(SETTLE_CLOCKS)
+            with m.Elif(timer != 0):
+                m.d.sync += timer.eq(timer - 1)
         return m
 
 

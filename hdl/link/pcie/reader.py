@@ -174,7 +174,9 @@ class Reader(wiring.Component):
                 m.d.sync += part.eq(Mux(left < room, left, room))
                 with m.If(self.halt):
                     m.next = "idle"
-                with m.Elif(self.bus_master & ~busy.bit_select(tag, 1)):
+                with m.Elif(busy.bit_select(tag, 1)):
+                    m.d.sync += tag.eq(tag + 1)
+                with m.Elif(self.bus_master):
                     m.next = "enter"
             with m.State("enter"):
                 m.d.comb += self._entry_write.eq(1)

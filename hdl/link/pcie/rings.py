@@ -129,18 +129,19 @@ class Rings(wiring.Component):
             completion_size.eq(1 << self.completion_log2[:4]),
             self.room.eq(self.completions - self.completion_taken != completion_size),
         ]
+        unread = self.completions - self.completion_taken
         limits = {
-            "doorbell": (self.descriptors_taken, submission_size),
-            "completion_taken": (self.completion_taken, self.completions - self.completion_taken),
+            "doorbell": (self.fetching, self.descriptors_taken, submission_size),
+            "completion_taken": (self.running, self.completion_taken, unread),
         }
         refused = []
-        for name, (origin, most) in limits.items():
+        for name, (allowed, origin, most) in limits.items():
             value = getattr(self, name)
             wished, pending = Signal(COUNT_BITS), Signal()
             ahead, accepted = Signal(COUNT_BITS), Signal()
             m.d.comb += [
                 ahead.eq(wished - origin),
-                accepted.eq(self.fetching & (ahead <= most) & (ahead >= value - origin)),
+                accepted.eq(allowed & (ahead <= most) & (ahead >= value - origin)),
             ]
             m.d.sync += pending.eq(getattr(self, f"{name}_written"))
             with m.If(getattr(self, f"{name}_written")):

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, connect
 from amaranth.sim import Simulator
 
 from intaglio.hdl.link.pcie.arbiter import Arbiter
 from intaglio.hdl.link.pcie.completer import Completer
-from intaglio.hdl.link.pcie.crossing import Crossing
+from intaglio.hdl.link.pcie.crossing import Crossing, core_domain
 from intaglio.hdl.link.pcie.filter import MAX_TLP_DWS, TlpFilter
 from intaglio.hdl.link.pcie.gears import Narrow, Widen
 from intaglio.hdl.link.pcie.interrupt import Interrupts
@@ -144,6 +144,76 @@ def test_filter_passes_whole_tlps_only() -> None:
     simulator.run()
     assert got == good
     assert malformed == len(lines) - len(good)
+
+
+class _Crossed(Component):
+    """A core on its own clock that gives back what it gets, inverted."""
+
+    def __init__(self) -> None:
+        self.crossing = Crossing()
+        self.clock, self.reset = Signal(), Signal()
+        super().__init__({})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.crossing = crossing = self.crossing
+        core_domain(m, clock=self.clock, reset=self.reset)
+        taken, given, stored = crossing.core_requests, crossing.core_replies, Signal(8)
+        full, last = Signal(), Signal()
+        m.d.comb += [
+            taken.ready.eq(~full),
+            given.valid.eq(full),
+            given.payload.data.eq(~stored),
+            given.payload.last.eq(last),
+            crossing.core_busy.eq(full),
+        ]
+        with m.If(taken.valid & ~full):
+            m.d.core += [full.eq(1), stored.eq(taken.payload.data), last.eq(taken.payload.last)]
+        with m.If(full & given.ready):
+            m.d.core += full.eq(0)
+        return m
+
+
+@pytest.mark.parametrize("period", [0.7e-8, 3.3e-8])
+def test_crossing(period: float) -> None:
+    """Packets come through whole in order, busy until they did, and a reset forgets them."""
+    dut, rng = _Crossed(), random.Random(6)
+    port = dut.crossing
+    packets = [[rng.getrandbits(8) for _ in range(rng.randrange(1, 20))] for _ in range(10)]
+    wanted = [[~byte & 0xFF for byte in packet] for packet in packets]
+    rounds: list[list[Packet]] = []
+
+    async def send(ctx: Any) -> None:
+        for _ in range(2):
+            await ctx.tick().until(~port.busy)
+            await _send(ctx, port.requests, packets, random.Random(7))
+            await ctx.tick().until(~port.busy)
+            await _send(ctx, port.requests, [[1, 2, 3]], random.Random(8))
+            assert ctx.get(port.busy)
+            ctx.set(port.reset, 1)
+            ctx.set(dut.reset, 1)
+            await ctx.tick()
+            ctx.set(port.reset, 0)
+            ctx.set(dut.reset, 0)
+
+    async def take(ctx: Any) -> None:
+        for _ in range(2):
+            rounds.append(await _take(ctx, port.replies, len(packets), random.Random(9)))
+            ctx.set(port.replies.ready, 0)
+            await ctx.tick().until(port.reset)
+
+    async def run(ctx: Any) -> None:
+        while True:
+            ctx.set(dut.clock, ~ctx.get(dut.clock))
+            await ctx.delay(period / 2)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(send)
+    simulator.add_testbench(take)
+    simulator.add_testbench(run, background=True)
+    simulator.run()
+    assert rounds == [wanted, wanted]
 
 
 def test_a_reset_waits_and_may_be_held() -> None:
