@@ -139,7 +139,7 @@ REGISTERS = (
     Register("completions", 0x104, 4, _R, "completions", "written"),
     Register("interrupts", 0x108, 4, _R, "interrupts", "MSIs sent"),
     Register("bad_doorbells", 0x10C, 4, _R, "writes", "of counts, that changed nothing"),
-    Register("bad_descriptors", 0x110, 4, _R, "descriptors", "refused for where or address"),
+    Register("bad_descriptors", 0x110, 4, _R, "descriptors", "refused for where, address, length"),
     Register("dma_errors", 0x114, 4, _R, "reads", "ended in UR, CA or poisoned data"),
     Register("dma_timeouts", 0x118, 4, _R, "reads", "not completed in time"),
     Register("tlps_unsupported", 0x11C, 4, _R, "TLPs", "answered or counted as unsupported"),

@@ -257,8 +257,10 @@ def _judge(descriptor: dict[str, int]) -> Status:
     length, where = descriptor["length"], descriptor["where"]
     if where == Body.INLINE and length <= INLINE_BYTES:
         return Status.OK
-    if where != Body.MEMORY or length > wire.MAX_MESSAGE_BYTES:
+    if where != Body.MEMORY:
         return Status.BAD_DESCRIPTOR
+    if length > wire.MAX_MESSAGE_BYTES:
+        return Status.BAD_LENGTH
     return Status.BAD_ADDRESS if length and descriptor["address"] % BODY_ALIGN_BYTES else Status.OK
 
 

@@ -169,7 +169,7 @@ IN_MEMORY = {"where": Body.MEMORY, "address": BODY}
     [
         ({"where": 7}, Status.BAD_DESCRIPTOR, "bad_descriptors"),
         ({"length": 33}, Status.BAD_DESCRIPTOR, "bad_descriptors"),
-        (IN_MEMORY | {"length": 4097}, Status.BAD_DESCRIPTOR, "bad_descriptors"),
+        (IN_MEMORY | {"length": 4097}, Status.BAD_LENGTH, "bad_descriptors"),
         (IN_MEMORY | {"address": BODY + 4, "length": 9}, Status.BAD_ADDRESS, "bad_descriptors"),
         (IN_MEMORY | {"address": 1 << 60, "length": 9}, Status.DMA_ERROR, "dma_errors"),
     ],
