@@ -13,7 +13,7 @@ from intaglio.sim.benches import pcie_echo
 
 @pytest.fixture(scope="session")
 def link() -> runner.Build:
-    return runner.build(pcie_echo.EchoLink(), "pcie_echo")
+    return pcie_echo.build()
 
 
 def run(link: runner.Build, bench: str, **env: object) -> None:
@@ -45,5 +45,4 @@ def test_all_with_stalls(link: runner.Build, bench: str) -> None:
 
 
 def test_ultrascale_block() -> None:
-    build = runner.build(pcie_echo.UltraScaleEcho(), "pcie_echo_us")
-    runner.run(build, "intaglio.sim.benches.pcie_ultrascale")
+    runner.run(pcie_echo.build_ultrascale(), "intaglio.sim.benches.pcie_ultrascale")
