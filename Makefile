@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-chaos lint format docs bitstreams clean
+.PHONY: help setup tools demo test test-chaos test-guest lint format docs bitstreams clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -49,6 +49,9 @@ test: lint ## Lint, types and every test not marked slow
 test-chaos: setup ## 100,000 requests for each kind of fault, on models; 300 on virtual boards
 	@INTAGLIO_CHAOS_REQUESTS=$(or $(REQUESTS),100000) PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/pytest -n $(WORKERS) --timeout 7200 tests/host/chaos $(ARGS)
+
+test-guest: setup ## A Linux guest drives the virtual PCIe board (needs mmdebstrap and Debian's mirrors)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow tests/pcie/test_guest.py $(ARGS)
 
 # Amaranth and cocotb carry no types, so mypy checks what a host installs and not hdl/ and sim/.
 lint: setup ## ruff, and mypy on the package as it is installed

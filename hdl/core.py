@@ -49,6 +49,8 @@ class SigningCore(wiring.Component):
         Pulse: a frame came damaged. Answered with BAD_FRAME.
     git_revision : In(160)
         For the identity record, byte 0 in bits 7..0.
+    identity : Out(Identity)
+        The record, for links that show it by themselves.
     busy : Out(1)
         Something is to be done; low, the clock may stop.
 
@@ -67,6 +69,7 @@ class SigningCore(wiring.Component):
                 "replies": Out(stream.Signature(Packet(8))),
                 "bad_frame": In(1),
                 "git_revision": In(8 * 20),
+                "identity": Out(layouts.Identity),
                 "busy": Out(1),
             }
         )
@@ -296,7 +299,8 @@ class SigningCore(wiring.Component):
             "rtl_digest": int.from_bytes(rtl_digest(profile.name), "little"),
             "git_revision": self.git_revision,
         }
-        m.d.comb += [replier.identity[name].eq(value) for name, value in constants.items()]
+        m.d.comb += [self.identity[name].eq(value) for name, value in constants.items()]
+        m.d.comb += replier.identity.eq(self.identity)
 
         counters = Signal(layouts.Counters)
         bad = self.bad_frame | intake.short

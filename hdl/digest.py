@@ -11,7 +11,7 @@ import intaglio
 
 _HDL = Path(__file__).parent
 _HOST = Path(intaglio.__file__).parent
-_HOST_SOURCES = ("wire.py", "params.py")
+_HOST_SOURCES = ("wire.py", "wire_ring.py", "params.py")
 _BOARDS = "boards"
 
 DIGEST_BYTES = 16
@@ -22,7 +22,7 @@ def core_sources() -> Iterator[tuple[str, Path]]:
     """Name and path of every source that the core is made of, in order.
 
     Those are the Python files of ``hdl/`` but ``hdl/boards/``, which nothing in the core imports,
-    and of ``host/`` the two that define the protocol and the curves.
+    and of ``host/`` those that define the protocol, on its own and over PCIe, and the curves.
     """
     for path in sorted(_HDL.rglob("*.py"), key=lambda path: path.relative_to(_HDL).as_posix()):
         name = path.relative_to(_HDL)

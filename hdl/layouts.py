@@ -15,7 +15,7 @@ from typing import Any
 from amaranth import unsigned
 from amaranth.lib import data, enum
 
-from intaglio import wire
+from intaglio import wire, wire_ring
 
 
 def layout(record: wire.Record) -> data.StructLayout:
@@ -35,6 +35,8 @@ Reply = layout(wire.REPLY)
 Identity = layout(wire.IDENTITY)
 Counters = layout(wire.COUNTERS)
 Key = layout(wire.KEY)
+Descriptor = layout(wire_ring.DESCRIPTOR)
+Completion = layout(wire_ring.COMPLETION)
 
 Op = _code(wire.Op)
 CurveId = _code(wire.CurveId)

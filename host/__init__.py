@@ -65,7 +65,7 @@ __all__ = [
 def open(
     url: str = "soft:", *, timeout_s: float | None = None, verify: bool | str = True
 ) -> Signer:
-    """Signer for the device at ``url``: ``soft:``, ``sim:``, ``model:``, ``uart:/dev/ttyUSB0``.
+    """Signer for the device at ``url``: ``soft:``, ``sim:``, ``uart:PORT``, ``pcie:03:00.0``.
 
     ``pool:pool.toml`` is a pool of devices (:func:`open_pool`); what is said below of ``timeout_s``
     and ``verify`` stands in that file, then.

@@ -7,7 +7,7 @@ from intaglio.check import VerifyPolicy
 from intaglio.curve import Curve
 from intaglio.errors import ProtocolError, VerifyError
 from intaglio.keyring import Entry, Job
-from intaglio.session import Reply
+from intaglio.outcome import Reply
 from intaglio.values import Signature
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 
 from intaglio import wire
 from intaglio.batch import BATCH_BYTES, DELAY_US, Batcher
+from intaglio.burst import gather
 from intaglio.check import VerifyPolicy
 from intaglio.curve import Curve
 from intaglio.dispatch import Dispatcher
@@ -26,13 +27,13 @@ from intaglio.errors import (
     LinkError,
 )
 from intaglio.metrics import DeviceStats, log
-from intaglio.promise import running
+from intaglio.promise import Batch, running
 from intaglio.queued import MAX_QUEUED, QueuedSigner
 from intaglio.session import SILENT_TRIES
 from intaglio.signer import Secret
 from intaglio.transport.base import Transport
-from intaglio.values import Counters, Identity, Key, check_secret
-from intaglio.work import Work, unknown_key
+from intaglio.values import Counters, Identity, Key, Signature, check_secret
+from intaglio.work import SignItem, Work, unknown_key
 
 WRITE_BYTES = 65536
 """Most bytes handed to a transport at once."""
@@ -60,6 +61,8 @@ class DeviceSigner(QueuedSigner):
     ) -> None:
         super().__init__(transport.name, max_queued)
         self._transport = transport
+        codec = transport.codec()
+        self._bulk = codec.runs is not None
         self._retry_s = (timeout_s or transport.default_timeout_s) / SILENT_TRIES
         self._dispatcher = Dispatcher(
             transport.name,
@@ -68,6 +71,7 @@ class DeviceSigner(QueuedSigner):
             rng=rng,
             clock=time.monotonic,
             stats=stats,
+            codec=codec,
         )
         self._batcher = Batcher(batch_bytes, delay_us)
         self._commands: deque[Callable[[float], None]] = deque()
@@ -122,6 +126,24 @@ class DeviceSigner(QueuedSigner):
             self._dispatcher.start_many(works, now)
 
         self._post(start, len(works))
+
+    def start_batch(self, requests: Sequence[SignItem], batch: Batch[Signature]) -> None:
+        burst = None
+        if self._bulk and self.depth + len(requests) <= self._max_queued:
+            burst = gather(requests, batch, self._identity.max_message_bytes)
+        if burst is None or self._ended is not None or not self._dispatcher.holds(burst.key):
+            super().start_batch(requests, batch)
+            return
+        burst.submitted_at = time.monotonic()
+
+        def start(now: float) -> None:
+            self._started += len(requests)
+            self._dispatcher.start_burst(burst, now)
+
+        try:
+            self._post(start, len(requests))
+        except IntaglioError:
+            super().start_batch(requests, batch)
 
     def submit_public_key(self, key: Key) -> Future[bytes]:
         self._check_key(key)

@@ -12,7 +12,6 @@ are the same. A device that fell silent is opened again before the next request.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,7 +19,10 @@ from typing import Any
 
 from intaglio import wire
 from intaglio.answers import read_key
+from intaglio.burst import Burst, Bursts, Part
 from intaglio.check import VerifyPolicy
+from intaglio.codec import Codec
+from intaglio.control import Control, Controls, promises_of
 from intaglio.curve import Curve
 from intaglio.deadline import Deadlines
 from intaglio.errors import (
@@ -31,17 +33,16 @@ from intaglio.errors import (
     StaleSessionError,
 )
 from intaglio.gate import Gate
-from intaglio.keyring import GONE, Control, Entry, Job, Keyring, Residency, promises_of
+from intaglio.keyring import GONE, Entry, Job, Keyring, Residency
 from intaglio.metrics import DeviceStats
+from intaglio.outcome import Outcome, Reply, Request, Taken
 from intaglio.promise import Promise, fail, succeed
-from intaglio.session import SILENT_TRIES, Outcome, Reply, Request, Session
+from intaglio.session import SILENT_TRIES, Session
 from intaglio.values import Counters, Identity, Key
 from intaglio.work import Work, unknown_key
 
 RELOADS = 3
 """Times a job may find its key gone from the slot and have it loaded again."""
-PATIENCE = 4
-"""Windows of jobs on other keys that may pass a key that wants a slot before one must make room."""
 WIPED = "the key was wiped before this was done: load it again"
 
 
@@ -61,6 +62,7 @@ class Dispatcher:
         rng: random.Random | None = None,
         clock: Callable[[], float] | None = None,
         stats: DeviceStats | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self._name = name
         self._timeout_s = retry_s * SILENT_TRIES
@@ -68,11 +70,12 @@ class Dispatcher:
         self.stats = stats or DeviceStats(name)
         self._gate = Gate(name, self._verify, self.stats, clock)
         self._deadlines = Deadlines(name)
-        self._session = Session(name, retry_s, rng)
+        self._session = Session(name, retry_s, rng, codec)
         self._ring = Keyring()
-        self._control: deque[Control] = deque()
+        self._bursts = Bursts(self._ring, self._session)
+        self._control = Controls(self._ring, self._session)
         self._opened: Future[Identity] = Future()
-        self._lost, self._barrier = True, False
+        self._lost = True
         self._dead: IntaglioError | None = None
         self.output = bytearray()
 
@@ -85,7 +88,7 @@ class Dispatcher:
     @property
     def depth(self) -> int:
         """Requests that wait or are in the device."""
-        return self._ring.queued + self._session.outstanding
+        return self._ring.queued + self._bursts.waiting + self._session.outstanding
 
     @property
     def in_device(self) -> tuple[int, int]:
@@ -94,8 +97,8 @@ class Dispatcher:
 
     @property
     def window(self) -> int:
-        """Jobs the device holds at once; 1 before it has told."""
-        return self._session.identity.job_slots if self._session.identity else 1
+        """Jobs the device and its link hold at once; 1 before it has told."""
+        return self._session.window
 
     def holds(self, key: object) -> bool:
         """Whether ``key`` was loaded here and not wiped."""
@@ -131,12 +134,23 @@ class Dispatcher:
             self._ring.push(job)
         self._issue(now)
 
+    def start_burst(self, burst: Burst, now: float) -> None:
+        """Sign all of ``burst``."""
+        entry = self._ring.by_key.get(burst.key)
+        if self._dead is not None or entry is None:
+            for slot in burst.batch.slots():
+                fail(slot, self._dead or unknown_key(burst.key))
+            return
+        self._bursts.add(burst, entry)
+        self._issue(now)
+
     def counters(self, future: Future[Counters], now: float) -> None:
         """Ask for the device's counters."""
         self._ask(Control(Request(wire.Op.COUNTERS), future), now)
 
     def wipe(self, key: Key, future: Future[None], now: float) -> None:
         """Zeroise ``key`` here at once and in the device as soon as its jobs have ended."""
+        self._bursts.dissolve()
         entry = self._ring.by_key.get(key)
         if self._dead is not None or entry is None:
             fail(future, self._dead or unknown_key(key))
@@ -148,14 +162,15 @@ class Dispatcher:
 
     def wipe_all(self, future: Future[None], now: float) -> None:
         """Zeroise all keys here at once and in the device when nothing is in flight."""
+        self._bursts.dissolve()
         for entry in list(self._ring.entries):
             self._drop(entry, InputError(WIPED))
         self._ask(Control(Request(wire.Op.WIPE_ALL), future), now)
 
     def cancel_waiting(self, error: IntaglioError) -> None:
         """End all that is not in flight with ``error``."""
-        while self._control:
-            fail(self._control.popleft().future, error)
+        self._bursts.dissolve()
+        self._control.fail_all(error)
         self._ring.wanted.clear()
         for entry in list(self._ring.entries):
             self._ring.fail_queue(entry, error)
@@ -200,41 +215,36 @@ class Dispatcher:
 
     def _issue(self, now: float) -> None:
         if self._lost:
-            work = self._control or self._ring.has_work
-            if work and not self._session.outstanding and self._dead is None:
+            self._bursts.dissolve()
+            idle = self._dead is None and not self._session.outstanding
+            if idle and (self._control or self._ring.has_work):
                 self._open(now)
             return
-        while self._session.identity is not None and not self._barrier:
-            step = self._next_control() or self._next_load() or self._next_job(now)
-            if step is None:
+        while self._session.identity is not None and not self._control.barrier:
+            self._bursts.sort_out()
+            step = self._control.next() or self._next_load() or self._next_job(now)
+            if step is not None:
+                self.output += self._session.submit(*step, now)
+            many = b"" if self._control.first else self._bursts.next(now)
+            if step is None and not many:
                 return
-            self.output += self._session.submit(*step, now)
-
-    def _next_control(self) -> tuple[Request, object] | None:
-        if not self._control:
-            return None
-        request = self._control[0].request
-        alone = request.op is wire.Op.WIPE_ALL
-        if not self._session.room(request) or (alone and self._session.outstanding):
-            return None
-        self._barrier = alone
-        return request, self._control.popleft()
+            self.output += many
 
     def _next_load(self) -> tuple[Request, object] | None:
-        if self._control or not self._ring.wanted:
+        if self._control.first or not self._ring.wanted:
             return None
         entry = self._ring.wanted[0]
         request = Request(wire.Op.LOAD_KEY, bytes(entry.secret), 0, entry.curve.wire_id)
         if not self._session.room(request):
             return None
         if not self._ring.claim():
-            self._ring.make_room(PATIENCE * self.window)
+            self._ring.make_room(self.window)
             if not self._ring.claim():
                 return None
         return replace(request, slot=entry.slot), entry
 
     def _next_job(self, now: float) -> tuple[Request, object] | None:
-        while entry := None if self._control else self._ring.next_ready():
+        while entry := None if self._control.first else self._ring.next_ready():
             job = entry.queue[0]
             request = Request(job.op, job.body, entry.slot, entry.curve.wire_id, entry.generation)
             if not self._session.room(request):
@@ -249,7 +259,7 @@ class Dispatcher:
         return None
 
     def _open(self, now: float) -> None:
-        self._lost = self._barrier = False
+        self._lost = self._control.barrier = False
         self._ring.reset(0)
         self.output += self._session.open(None, now)
 
@@ -277,18 +287,17 @@ class Dispatcher:
                     self._ring.release(handle)
                     self._ring.want(handle)
             case Control():
-                if handle.reopened:
-                    self._settle_control(handle, None, error)
-                else:
-                    handle.reopened = True
-                    self._control.appendleft(handle)
+                self._control.take_back(handle, error)
 
     # What comes back
 
-    def _settle(self, outcomes: Iterable[Outcome], now: float) -> None:
+    def _settle(self, outcomes: Iterable[Outcome | Taken], now: float) -> None:
         stale: list[object] = []
         refusal: IntaglioError | None = None
         for outcome in outcomes:
+            if isinstance(outcome, Taken):
+                self._settle_many(outcome, now)
+                continue
             handle, reply, error = outcome.handle, outcome.reply, outcome.error
             if isinstance(error, RequestTimeout):
                 self._lost |= not self._session.heard_since(now - self._timeout_s)
@@ -303,8 +312,8 @@ class Dispatcher:
                 self._settle_load(handle, reply, error)
             elif isinstance(handle, Job):
                 self._settle_job(handle, reply, error, now)
-            else:
-                self._settle_control(handle, reply, error)
+            elif isinstance(handle, Control):
+                self._control.settle(handle, reply, error)
         if refusal is not None:
             self._reopen(stale, refusal, now)
 
@@ -346,8 +355,7 @@ class Dispatcher:
     ) -> None:
         entry = job.entry
         entry.in_flight -= 1
-        gone = isinstance(error, GONE)
-        if gone and job.reloads < RELOADS and not entry.wiped:
+        if isinstance(error, GONE) and job.reloads < RELOADS and not entry.wiped:
             job.reloads += 1
             if entry.state is Residency.RESIDENT and entry.generation == job.generation:
                 self._ring.release(entry)
@@ -359,21 +367,13 @@ class Dispatcher:
             self._gate.release(job, reply, now, self._session.identity)
         self._wipe_slot(entry)
 
-    def _settle_control(
-        self, control: Control, reply: Reply | None, error: IntaglioError | None
-    ) -> None:
-        if control.request.op is wire.Op.WIPE_ALL:
-            self._barrier = False
-            self._ring.reset(self._session.identity.key_slots if self._session.identity else 0)
-        elif control.entry is not None:
-            self._ring.release(control.entry)
-        if reply is None:
-            fail(control.future, error)
-        elif control.request.op is wire.Op.COUNTERS:
-            counts = wire.COUNTERS.unpack(reply.body) | self._session.link_counts
-            succeed(control.future, Counters(**counts))
-        else:
-            succeed(control.future, None)
+    def _settle_many(self, taken: Taken, now: float) -> None:
+        part = taken.group
+        assert isinstance(part, Part)
+        part.entry.in_flight -= len(taken.indices)
+        self._lost = False
+        self._gate.release_many(taken, part, now, self._session.identity)
+        self._wipe_slot(part.entry)
 
     def _drop(self, entry: Entry, error: IntaglioError) -> None:
         entry.wiped = True
@@ -387,7 +387,7 @@ class Dispatcher:
         entry.wipe_future = None
         if entry.state is Residency.RESIDENT:
             request = Request(wire.Op.WIPE_KEY, slot=entry.slot)
-            self._control.append(Control(request, future, entry))
+            self._control.add(Control(request, future, entry))
         else:
             succeed(future, None)
 
@@ -395,5 +395,5 @@ class Dispatcher:
         if self._dead is not None:
             fail(control.future, self._dead)
         else:
-            self._control.append(control)
+            self._control.add(control)
             self._issue(now)

@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import serial.tools.list_ports
 
+from intaglio.transport import discovery
+
 PACKAGE = "intaglio"
 MIN_PYTHON = (3, 11)
 MIN_FREE_BYTES = 2 << 30
@@ -30,6 +32,9 @@ FTDI_LATENCY_MS = 1
 
 USB_SERIAL = Path("/sys/bus/usb-serial/devices")
 """Where Linux shows the adapters and their latency timers."""
+
+VFIO = Path("/dev/vfio")
+"""Where VFIO's groups are."""
 
 _APT = {"g++": "g++", "make": "make", "perl": "perl"}
 
@@ -158,6 +163,24 @@ def check_serial_ports() -> list[Finding]:
     ]
 
 
+def check_pcie() -> list[Finding]:
+    """Signers on PCIe: whether VFIO can drive them, and this user open them."""
+    findings = []
+    for device in discovery.found():
+        what = f"pcie {device.address}"
+        lack = discovery.obstacle(device)
+        group = VFIO / str(device.iommu_group)
+        if lack is None and not os.access(group, os.R_OK | os.W_OK):
+            lack = f"no right to open {group}", f"sudo chown $USER {group}"
+        if lack is None:
+            findings.append(Finding(what, Level.OK, f"bound to {device.driver}"))
+        else:
+            findings.append(Finding(what, Level.WARNING, *lack))
+    return findings or [
+        Finding("pcie", Level.NOTE, "no signer on PCIe (boards in a slot; sim:pcie needs none)")
+    ]
+
+
 def _group_of(device: str) -> str:
     try:
         return grp.getgrgid(os.stat(device).st_gid).gr_name
@@ -232,6 +255,7 @@ CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     check_verilator,
     check_packages,
     check_serial_ports,
+    check_pcie,
     check_backends,
     check_cache,
 )

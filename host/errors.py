@@ -134,6 +134,24 @@ class FaultError(DeviceError):
     status = wire.Status.FAULT
 
 
+class BadDescriptorError(DeviceError):
+    """The device refused how a descriptor says where its body is, or how long."""
+
+    status = wire.Status.BAD_DESCRIPTOR
+
+
+class BadAddressError(DeviceError):
+    """The device refused the address of a body in host memory."""
+
+    status = wire.Status.BAD_ADDRESS
+
+
+class DmaError(DeviceError):
+    """The device could not read host memory at the address it was given."""
+
+    status = wire.Status.DMA_ERROR
+
+
 BY_STATUS: dict[wire.Status, type[DeviceError]] = {
     cls.status: cls for cls in DeviceError.__subclasses__()
 }

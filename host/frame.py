@@ -79,6 +79,28 @@ class Decoder:
         return payload
 
 
+class FrameCodec:
+    """Frames as a session's :class:`intaglio.codec.Codec`."""
+
+    opening = DELIMITER
+    lossless = False
+    queue = 0
+    runs = None
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(wire.MAX_REPLY_BYTES)
+
+    @property
+    def frames_bad(self) -> int:
+        return self._decoder.frames_bad
+
+    def encode(self, payload: bytes) -> bytes:
+        return encode(payload)
+
+    def decode(self, data: bytes) -> list[bytes]:
+        return self._decoder.feed(data)
+
+
 def decode(encoded: bytes) -> bytes | None:
     """Payload of one frame without its delimiter, or ``None`` if it is damaged."""
     try:

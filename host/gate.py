@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 
 from intaglio.answers import read_result
+from intaglio.burst import Part
 from intaglio.check import VerifyPolicy
+from intaglio.curve import Curve
 from intaglio.deadline import late
 from intaglio.errors import IntaglioError
 from intaglio.keyring import Job
 from intaglio.metrics import DeviceStats
+from intaglio.outcome import Reply, Taken
 from intaglio.promise import begin, fail, succeed
-from intaglio.session import Reply
 from intaglio.values import Identity, Signature
 
 DRIFT = 1 / 64
@@ -78,6 +81,24 @@ class Gate:
                 verify_s=ended_at - taken_at,
             )
         succeed(job.promise, result)
+
+    def release_many(self, taken: Taken, part: Part, now: float, identity: Identity | None) -> None:
+        """:meth:`release` of replies to requests of ``part``."""
+        if self._verify.some:
+            replies = zip(taken.indices, taken.bodies, taken.recids, taken.cycles, strict=True)
+            for index, body, recid, cycles in replies:
+                self.release(part.job(index), Reply(body, recid, cycles), now, identity)
+            return
+        curve, count = part.entry.curve, len(taken.indices)
+        recids: Iterable[int | None] = repeat(None) if curve is Curve.ED25519 else taken.recids
+        signatures = map(Signature, taken.bodies, repeat(curve), recids, taken.cycles)
+        took_s = now - part.sent_at
+        self._fastest_s = min(took_s, self._fastest_s + DRIFT * (took_s - self._fastest_s))
+        clock_hz = identity.clock_hz if identity else 0
+        engine_s = sum(taken.cycles) / count / clock_hz if clock_hz else None
+        queue_s = part.sent_at - part.burst.submitted_at
+        self._stats.signed(curve, queue_s=queue_s, link_s=took_s, engine_s=engine_s, times=count)
+        part.burst.batch.end_many([part.start + index for index in taken.indices], signatures)
 
     def _refuse(self, job: Job, deadline: float, now: float) -> None:
         if not job.promise.done():

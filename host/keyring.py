@@ -16,11 +16,14 @@ from intaglio import wire
 from intaglio.curve import Curve
 from intaglio.errors import EmptySlotError, IntaglioError, StaleKeyError, WrongCurveError
 from intaglio.promise import Promise, fail, succeed
-from intaglio.session import Request
 from intaglio.values import Key
 
 GONE = (StaleKeyError, EmptySlotError, WrongCurveError)
 """What a device says of a job whose key is no longer in the slot it names."""
+
+
+PATIENCE = 4
+"""Windows of jobs on other keys that may pass a key that wants a slot before one must make room."""
 
 
 class Residency(enum.Enum):
@@ -93,16 +96,6 @@ class Entry:
     def public_key(self) -> bytes:
         """Public key in the form of :attr:`Key.public_key`."""
         return Key(self.curve, self.point).public_key
-
-
-@dataclass(slots=True, eq=False)
-class Control:
-    """A request that is no job: COUNTERS, WIPE_KEY, WIPE_ALL."""
-
-    request: Request
-    future: Future[Any]
-    entry: Entry | None = None
-    reopened: bool = False
 
 
 class Keyring:
@@ -221,6 +214,11 @@ class Keyring:
         self._ready.rotate(-1)
         self._slots.move_to_end(entry.slot)
 
+    def touched(self, entry: Entry, jobs: int) -> None:
+        """Note that ``jobs`` of ``entry``, which did not wait for a turn, go out now."""
+        self._uses += jobs
+        self._slots.move_to_end(entry.slot)
+
     def release(self, entry: Entry) -> None:
         """Take ``entry`` out of its slot, which becomes the first to be claimed."""
         if self._slots.get(entry.slot) is entry:
@@ -228,12 +226,12 @@ class Keyring:
             self._slots.move_to_end(entry.slot, last=False)
         self._evict(entry)
 
-    def make_room(self, patience: int) -> None:
+    def make_room(self, window: int) -> None:
         """Tell the least recently used key to make room for the first that wants a slot.
 
-        Does so only if ``patience`` uses of other keys have passed it, and to one at a time.
+        Does so only if :data:`PATIENCE` times ``window`` jobs have passed it, and to one at a time.
         """
-        if self._uses - self.wanted[0].wanted_at < patience:
+        if self._uses - self.wanted[0].wanted_at < PATIENCE * window:
             return
         tenants = self._tenants()
         if any(tenant.draining for tenant in tenants):
@@ -257,15 +255,3 @@ def _may_go(tenant: Entry) -> bool:
     if tenant.wiped or not tenant.idle:
         return False
     return tenant.draining or not tenant.queue
-
-
-def promises_of(handle: object) -> list[Promise[Any] | None]:
-    """What ends when the request with ``handle`` (job, key to load, control) ends."""
-    match handle:
-        case Job():
-            return [handle.promise, handle.entry.wipe_future]
-        case Entry():
-            return [handle.load_future, handle.wipe_future]
-        case Control():
-            return [handle.future]
-    return []

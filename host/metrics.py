@@ -48,10 +48,10 @@ class Histogram:
         self.counts = [0] * (len(BUCKETS_S) + 1)
         self.sum_s = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        self.sum_s += seconds
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count a duration, ``times`` of them."""
+        self.counts[bisect_left(BUCKETS_S, seconds)] += times
+        self.sum_s += seconds * times
 
     @property
     def total(self) -> int:
@@ -87,16 +87,17 @@ class DeviceStats:
         link_s: float,
         engine_s: float | None = None,
         verify_s: float = 0.0,
+        times: int = 1,
     ) -> None:
-        """Count a signature that was given out and the seconds it took."""
+        """Count a signature that was given out and the seconds it took, or ``times`` alike."""
         stages = self.stages
-        self.ops[curve] += 1
-        stages["queue"].observe(queue_s)
-        stages["link"].observe(link_s)
-        stages["verify"].observe(verify_s)
-        stages["total"].observe(queue_s + link_s + verify_s)
+        self.ops[curve] += times
+        stages["queue"].observe(queue_s, times)
+        stages["link"].observe(link_s, times)
+        stages["verify"].observe(verify_s, times)
+        stages["total"].observe(queue_s + link_s + verify_s, times)
         if engine_s is not None:
-            stages["engine"].observe(engine_s)
+            stages["engine"].observe(engine_s, times)
 
     def failed(self, error: BaseException | None) -> None:
         """Count a request that ended in ``error``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -67,6 +67,14 @@ class Batch(Generic[T]):
         """Note how request ``index`` ended."""
         self.results[index] = outcome
         self._left.pop()
+        if not self._left:
+            self._ended.set()
+
+    def end_many(self, indices: Sequence[int], values: Iterable[T]) -> None:
+        """Note that the requests ``indices`` ended in ``values``."""
+        for index, value in zip(indices, values, strict=True):
+            self.results[index] = value
+        del self._left[len(self._left) - len(indices) :]
         if not self._left:
             self._ended.set()
 

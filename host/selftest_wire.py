@@ -1,7 +1,7 @@
 """Does a device keep to the wire protocol: what it must refuse, and that no key comes out.
 
-These checks speak frames to the transport directly, one request at a time, because the driver never
-sends what is wrong. They open sessions of their own, so the device holds no key afterwards.
+These checks speak to the transport directly, one request at a time, because the driver never sends
+what is wrong. They open sessions of their own, so the device holds no key afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from intaglio import frame, wire
+from intaglio import frame, wire, wire_ring
 from intaglio.errors import IntaglioError, RequestTimeout
 from intaglio.selftest import Mismatch, Result
 from intaglio.transport.base import ParsedUrl, Transport, open_transport
@@ -22,6 +22,8 @@ PART_BYTES = 6
 """A reply that holds this many bytes in a row of a secret has leaked it (chance below 2**-30)."""
 SLOT = 1
 OTHER_SLOT = 2
+FAR = 1 << 60
+"""Far from all memory that was given to the device, whatever it is counted from."""
 _EMPTYING = (Op.OPEN, Op.LOAD_KEY, Op.WIPE_KEY, Op.WIPE_ALL)
 
 
@@ -46,7 +48,7 @@ class Peer:
         self.transport = transport
         self.random = random.Random(seed)
         self.session = self.tag = 0
-        self._decoder = frame.Decoder(wire.MAX_REPLY_BYTES)
+        self.codec = transport.codec()
         self._answers: list[bytes] = []
 
     def open(self) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class Peer:
 
     def ask(self, op: int, body: bytes = b"", **fields: int) -> Answer:
         """The answer to one request under the next tag."""
-        return self.exchange(frame.encode(self.request(op, body, **fields)))
+        return self.exchange(self.codec.encode(self.request(op, body, **fields)))
 
     def request(self, op: int, body: bytes = b"", **fields: int) -> bytes:
         """Payload of a request under the next tag."""
@@ -117,7 +119,7 @@ class Peer:
         left = until - time.monotonic()
         if left <= 0:
             return False
-        self._answers += self._decoder.feed(self.transport.read(left, or_writable=or_writable))
+        self._answers += self.codec.decode(self.transport.read(left, or_writable=or_writable))
         return True
 
 
@@ -134,7 +136,6 @@ def _refusals(peer: Peer) -> str:
         ("another version", Status.BAD_VERSION, Op.COUNTERS, b"", {"version": wire.VERSION + 1}),
         ("an unknown op", Status.BAD_OP, 0x7F, b"", {}),
         ("a key of 31 bytes", Status.BAD_LENGTH, Op.LOAD_KEY, bytes(31), {"curve": curve}),
-        ("a wrong length field", Status.BAD_LENGTH, Op.SIGN_MESSAGE, b"12", good | {"length": 3}),
         ("an unknown curve", Status.BAD_CURVE, Op.LOAD_KEY, bytes(32), {"curve": 0xEE}),
         ("a slot too high", Status.BAD_SLOT, Op.PUBLIC_KEY, b"", {"slot": identity["key_slots"]}),
         ("an empty slot", Status.EMPTY_SLOT, Op.SIGN_MESSAGE, b"", good | {"slot": OTHER_SLOT}),
@@ -147,6 +148,9 @@ def _refusals(peer: Peer) -> str:
         ),
         ("another session", Status.STALE_SESSION, Op.SIGN_MESSAGE, b"", good | {"session": 0}),
     ]
+    if not peer.codec.lossless:
+        wrong = good | {"length": 3}
+        cases.append(("a wrong length", Status.BAD_LENGTH, Op.SIGN_MESSAGE, b"12", wrong))
     for other in others:
         wrong = good | {"curve": other}
         cases.append(("the other curve", Status.WRONG_CURVE, Op.SIGN_MESSAGE, b"", wrong))
@@ -169,13 +173,13 @@ def _replay(peer: Peer) -> str:
     curve = _curves(peer.open())[0]
     generation = peer.load(peer.random.randbytes(32), curve)
     fields = {"slot": SLOT, "curve": curve, "generation": generation}
-    data = frame.encode(peer.request(Op.SIGN_MESSAGE, b"once", **fields))
+    data = peer.codec.encode(peer.request(Op.SIGN_MESSAGE, b"once", **fields))
     peer.expect(peer.exchange(data), Status.OK, "a request")
-    peer.expect(peer.exchange(data), Status.DUPLICATE, "the same frame again")
+    peer.expect(peer.exchange(data), Status.DUPLICATE, "the same request again")
     counters = peer.counters()
     if (counters["duplicates"], counters["jobs_done"]) != (1, 2):
         raise Mismatch(f"the counters do not show one duplicate and two jobs: {counters}")
-    return "the same frame twice is one signature and one DUPLICATE"
+    return "the same request twice is one signature and one DUPLICATE"
 
 
 def _damage(peer: Peer) -> str:
@@ -188,6 +192,25 @@ def _damage(peer: Peer) -> str:
     if after != before + 1:
         raise Mismatch(f"the counter of bad frames went from {before} to {after}, not up by one")
     return "a frame with a wrong CRC is BAD_FRAME and counted; the next one is answered"
+
+
+def _descriptors(peer: Peer) -> str:
+    from intaglio.ring import one_block
+
+    peer.open()
+    far = {"where": wire_ring.Body.MEMORY, "address": FAR}
+    cases = [
+        ("an unknown place", Status.BAD_DESCRIPTOR, {"where": 0xEE}),
+        ("too long a body", Status.BAD_DESCRIPTOR, {"length": wire_ring.INLINE_BYTES + 1}),
+        ("an odd address", Status.BAD_ADDRESS, far | {"address": FAR + 4, "length": 4}),
+        ("no memory there", Status.DMA_ERROR, far | {"length": 4}),
+    ]
+    for what, status, fields in cases:
+        request = wire.REQUEST.unpack(peer.request(Op.SIGN_MESSAGE))
+        descriptor = wire_ring.DESCRIPTOR.pack(**(request | fields))
+        peer.expect(peer.exchange(one_block(descriptor)), status, what)
+    peer.counters()
+    return ", ".join(what for what, *_ in cases)
 
 
 def _sessions(peer: Peer) -> str:
@@ -226,7 +249,10 @@ def _no_read_path(peer: Peer) -> str:
 def _checks(peer: Peer) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "protocol: refusals", partial(_refusals, peer)
     yield "protocol: replay", partial(_replay, peer)
-    yield "protocol: damage", partial(_damage, peer)
+    if peer.codec.lossless:
+        yield "protocol: descriptors", partial(_descriptors, peer)
+    else:
+        yield "protocol: damage", partial(_damage, peer)
     yield "protocol: sessions", partial(_sessions, peer)
     yield "no way to read a key", partial(_no_read_path, peer)
 

@@ -1,5 +1,7 @@
 """One session with one device, sans-IO: bytes and times in, bytes and outcomes out.
 
+What the bytes are, frames or descriptors, is the :mod:`intaglio.codec`'s business.
+
 No sockets, threads or clocks in here. The owner passes what arrived and what time it is, sends what
 comes out, and calls :meth:`Session.poll` at :attr:`Session.next_deadline`. Every submitted request
 ends in exactly one :class:`Outcome`.
@@ -14,6 +16,8 @@ tag; the old tag stays good: whichever answer comes first answers the request, l
 * when the device says BAD_FRAME: the frame after the last accepted tag was damaged;
 * when ``OVERTAKEN`` windows of jobs sent after it have been answered.
 
+Over a lossless link nothing is sent again but after KEY_IN_USE; silence still ends requests.
+
 DUPLICATE answers are counted and otherwise ignored: the first copy is answered by itself.
 KEY_IN_USE means "not yet": the request is sent again later.
 """
@@ -21,12 +25,15 @@ KEY_IN_USE means "not yet": the request is sent again later.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from intaglio import frame, wire
-from intaglio.errors import BY_STATUS, IntaglioError, ProtocolError, RequestTimeout
+from intaglio import wire
+from intaglio.codec import Codec
+from intaglio.errors import IntaglioError, ProtocolError, RequestTimeout
+from intaglio.frame import FrameCodec
+from intaglio.outcome import JOB_OPS, Group, Outcome, Reply, Request, Taken, refusal
 from intaglio.values import Identity, version_mismatch
 
 SILENT_TRIES = 4
@@ -39,69 +46,6 @@ FIRST_DELAY = 1 / 64
 """First wait after KEY_IN_USE, in units of ``retry_s``; doubled each time up to ``retry_s``."""
 TAG_GAP = 1 << 10
 """Tags left out before an OPEN, so that answers to an earlier session match nothing."""
-
-JOB_OPS = frozenset({wire.Op.LOAD_KEY, wire.Op.SIGN_MESSAGE, wire.Op.SIGN_DIGEST})
-"""What a device works on; it answers all else at once."""
-
-REPLY_BYTES = {
-    wire.Op.OPEN: wire.IDENTITY.size,
-    wire.Op.IDENTIFY: wire.IDENTITY.size,
-    wire.Op.COUNTERS: wire.COUNTERS.size,
-    wire.Op.LOAD_KEY: wire.KEY.size,
-    wire.Op.PUBLIC_KEY: wire.KEY.size,
-    wire.Op.WIPE_KEY: 0,
-    wire.Op.WIPE_ALL: 0,
-    wire.Op.SIGN_MESSAGE: wire.SIGNATURE_BYTES,
-    wire.Op.SIGN_DIGEST: wire.SIGNATURE_BYTES,
-}
-"""Body length of an OK reply per op, in bytes."""
-
-ADVICE = {
-    wire.Status.BAD_VERSION: "it speaks another protocol version: flash a matching bitstream",
-    wire.Status.BAD_OP: "it does not know the operation: flash a newer bitstream",
-    wire.Status.BAD_LENGTH: "the length is not allowed: shorten the message",
-    wire.Status.BAD_CURVE: "it was built without this curve, or the operation is not for it",
-    wire.Status.BAD_SLOT: "it has fewer key slots: use a lower slot",
-    wire.Status.EMPTY_SLOT: "there is no key in the slot: load one",
-    wire.Status.WRONG_CURVE: "the slot holds a key of another curve: name the key's own curve",
-    wire.Status.STALE_KEY: "the slot holds another key by now: load the key again",
-    wire.Status.STALE_SESSION: "it was reset or opened by another host: open it again",
-    wire.Status.INVALID_KEY: "the secret is 0 or not below the group order: use another",
-    wire.Status.KEY_IN_USE: "the slot has had jobs in flight all along: wait for them",
-    wire.Status.DUPLICATE: "the tag was used before",
-    wire.Status.BAD_FRAME: "the frame arrived damaged: check cable and baud rate",
-    wire.Status.FAULT: "its release check failed and no signature left it: sign again",
-}
-"""What each refusal means and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of the device; the tag and the session are the session's to add."""
-
-    op: wire.Op
-    body: bytes = field(default=b"", repr=False)
-    slot: int = 0
-    curve: wire.CurveId = wire.CurveId.NONE
-    generation: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An OK reply."""
-
-    body: bytes = b""
-    recid: int = wire.NO_RECID
-    cycles: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the request submitted with ``handle`` ended: in a reply or in an error, never both."""
-
-    handle: Any
-    reply: Reply | None = None
-    error: IntaglioError | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -126,16 +70,22 @@ class Session:
     """The protocol state of one device. ``name`` is what messages call it.
 
     ``retry_s`` is how long the link may be silent before requests are sent again, in seconds.
-    ``rng`` gives session ids and the first tag.
+    ``rng`` gives session ids and the first tag. ``codec`` is that of frames if ``None``.
     """
 
     def __init__(
-        self, name: str, retry_s: float, rng: random.Random | random.SystemRandom | None = None
+        self,
+        name: str,
+        retry_s: float,
+        rng: random.Random | random.SystemRandom | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self._name = name
         self._retry_s = retry_s
         self._rng = rng or random.SystemRandom()
-        self._decoder = frame.Decoder(wire.MAX_REPLY_BYTES)
+        self._codec = codec or FrameCodec()
+        self._runs = self._codec.runs
+        self._run_sent_at = 0.0
         self._tag = self._rng.randrange(1 << wire.TAG_BITS)
         self._session_id = 0
         self._by_tag: dict[int, _Pending] = {}
@@ -156,8 +106,8 @@ class Session:
 
     @property
     def frames_bad(self) -> int:
-        """Damaged frames that arrived."""
-        return self._decoder.frames_bad
+        """Damaged replies that arrived."""
+        return self._codec.frames_bad
 
     @property
     def link_counts(self) -> dict[str, int]:
@@ -171,7 +121,17 @@ class Session:
     @property
     def outstanding(self) -> int:
         """Requests without an outcome."""
-        return len(self._sent) + len(self._held)
+        return len(self._sent) + len(self._held) + (self._runs.open if self._runs else 0)
+
+    @property
+    def window(self) -> int:
+        """Requests that device and link hold at once; 1 before OPEN is answered."""
+        return self.identity.job_slots + self._codec.queue if self.identity else 1
+
+    @property
+    def space(self) -> int:
+        """Requests that may be sent together now."""
+        return self.window - self.outstanding if self.identity else 0
 
     def room(self, request: Request) -> bool:
         """Whether the device's window has room for ``request``: a job and its pages of bytes.
@@ -182,10 +142,11 @@ class Session:
             return True
         if self.identity is None:
             return False
+        if self._codec.queue:
+            return self.outstanding < self.window
         pages = self._pages + wire.pages(len(request.body))
         return (
-            self.outstanding < self.identity.job_slots
-            and pages * wire.PAGE_BYTES <= self.identity.pool_bytes
+            self.outstanding < self.window and pages * wire.PAGE_BYTES <= self.identity.pool_bytes
         )
 
     def open(self, handle: Any, now: float) -> bytes:
@@ -200,7 +161,7 @@ class Session:
             self._session_id = self._rng.randrange(1, 1 << 16)
         self.identity = None
         self._tag = (self._tag + TAG_GAP) % (1 << wire.TAG_BITS)
-        return frame.DELIMITER + self.submit(Request(wire.Op.OPEN), handle, now)
+        return self._codec.opening + self.submit(Request(wire.Op.OPEN), handle, now)
 
     def submit(self, request: Request, handle: Any, now: float) -> bytes:
         """Bytes that carry ``request``; its outcome names ``handle``. Ask :meth:`room` first."""
@@ -209,6 +170,21 @@ class Session:
         self._pages += wire.pages(len(request.body))
         return self._send(pending, now)
 
+    def submit_group(self, group: Group, bodies: Sequence[bytes], now: float) -> bytes:
+        """Bytes that carry all requests of ``group``; ask :attr:`space` first.
+
+        OK replies come as :class:`Taken`; other ends as :class:`Outcome` with the group's handles.
+        """
+        if self._runs is None:
+            raise RuntimeError("this link carries one request at a time")
+        request = group.request(0)
+        self.submitted += len(bodies)
+        first = (self._tag + 1) % (1 << wire.TAG_BITS)
+        self._tag = (self._tag + len(bodies)) % (1 << wire.TAG_BITS)
+        self._run_sent_at = now
+        self._unsent_jobs = True
+        return self._runs.send(group, self._header(request), first, bodies)
+
     def abandon(self) -> list[Any]:
         """Forget everything outstanding without an outcome; the handles, in order of submission."""
         handles = [pending.handle for pending in sorted(self._all(), key=lambda p: p.order)]
@@ -216,7 +192,8 @@ class Session:
         self._sent.clear()
         self._held.clear()
         self._pages = 0
-        return handles
+        left = self._runs.clear() if self._runs else []
+        return handles + [group.job(index) for group, index, _ in left]
 
     def moved(self, now: float, *, drained: bool = True) -> None:
         """Note that the link took bytes, and whether all; one slow to send is not silent."""
@@ -224,10 +201,18 @@ class Session:
             self._moved_at = now
             self._unsent_jobs = not drained
 
-    def feed(self, data: bytes, now: float) -> list[Outcome]:
+    def feed(self, data: bytes, now: float) -> list[Outcome | Taken]:
         """Outcomes of the replies that ``data`` completes. Follow with :meth:`poll`."""
-        outcomes: list[Outcome] = []
-        for payload in self._decoder.feed(data):
+        outcomes: list[Outcome | Taken] = []
+        if self._runs is not None and self._runs.open:
+            data, taken, strays = self._runs.take(data)
+            for group, index, tag in strays:
+                self._adopt(group, index, tag)
+            for one in taken:
+                self._heard_at = self._moved_at = self._answered_at = now
+                self._answered += len(one.indices)
+                outcomes.append(one)
+        for payload in self._codec.decode(data):
             self._heard_at = now
             outcomes += self._take(payload, now)
         return outcomes
@@ -242,10 +227,15 @@ class Session:
         times = [pending.held_until for pending in self._held]
         if self._sent:
             times.append(self._silent_at(next(iter(self._sent))))
+        if self._runs is not None and self._runs.open:
+            times.append(self._runs_end_at)
         return min(times, default=None)
 
     def poll(self, now: float) -> tuple[bytes, list[Outcome]]:
         """What is due at ``now``: bytes to send again, and requests that ended in a time-out."""
+        if self._runs is not None and self._runs.open and self._runs_end_at <= now:
+            for group, index, tag in self._runs.clear():
+                self._adopt(group, index, tag).silent_tries = SILENT_TRIES
         due = [pending for pending in self._held if pending.held_until <= now]
         overdue = []
         for pending in self._sent:
@@ -263,8 +253,7 @@ class Session:
             if pending.silent_tries >= SILENT_TRIES or pending.eager_tries >= EAGER_TRIES:
                 outcomes.append(self._end(pending, error=self._timeout(pending)))
             else:
-                data += frame.DELIMITER + self._send(pending, now)
-                self.resent += 1
+                data += self._send_again(pending, now)
         return bytes(data), outcomes
 
     def _all(self) -> Iterator[_Pending]:
@@ -274,6 +263,30 @@ class Session:
     def _silent_at(self, pending: _Pending) -> float:
         return max(pending.sent_at, self._moved_at) + self._retry_s
 
+    @property
+    def _runs_end_at(self) -> float:
+        """When silence ends what was sent together."""
+        return max(self._run_sent_at, self._moved_at) + self._retry_s * SILENT_TRIES
+
+    def _adopt(self, group: Group, index: int, tag: int) -> _Pending:
+        """Take request ``index`` of ``group``, in the device under ``tag``, out of its run."""
+        request = group.request(index)
+        pending = _Pending(request, group.job(index), self.submitted, [tag], group.sent_at, 1)
+        pending.passed_at = self._answered + OVERTAKEN * self.window
+        self._by_tag[tag] = pending
+        self._sent[pending] = None
+        self._pages += wire.pages(len(request.body))
+        return pending
+
+    def _send_again(self, pending: _Pending, now: float) -> bytes:
+        if self._codec.lossless and pending in self._sent:
+            pending.silent_tries += 1
+            pending.sent_at = now
+            self._sent[pending] = self._sent.pop(pending)
+            return b""
+        self.resent += 1
+        return self._codec.opening + self._send(pending, now)
+
     def _send(self, pending: _Pending, now: float) -> bytes:
         self._held.pop(pending, None)
         self._sent.pop(pending, None)
@@ -282,22 +295,23 @@ class Session:
         pending.tags.append(self._tag)
         pending.sent_at = now
         pending.silent_tries += 1
-        window = self.identity.job_slots if self.identity else 1
-        pending.passed_at = self._answered + len(self._sent) + OVERTAKEN * window
+        pending.passed_at = self._answered + len(self._sent) + OVERTAKEN * self.window
         self._sent[pending] = None
         request = pending.request
         self._unsent_jobs |= request.op in JOB_OPS
-        header = wire.REQUEST.pack(
-            version=wire.VERSION,
-            op=request.op,
-            tag=self._tag,
-            session=self._session_id,
-            length=len(request.body),
-            slot=request.slot,
-            curve=request.curve,
-            generation=request.generation,
-        )
-        return frame.encode(header + request.body)
+        fields = self._header(request) | {"tag": self._tag, "length": len(request.body)}
+        return self._codec.encode(wire.REQUEST.pack(**fields) + request.body)
+
+    def _header(self, request: Request) -> dict[str, int]:
+        """Fields of the header but for tag and length."""
+        return {
+            "version": wire.VERSION,
+            "op": request.op,
+            "session": self._session_id,
+            "slot": request.slot,
+            "curve": request.curve,
+            "generation": request.generation,
+        }
 
     def _take(self, payload: bytes, now: float) -> list[Outcome]:
         if payload and payload[0] != wire.VERSION:
@@ -333,22 +347,15 @@ class Session:
 
     def _judge(self, pending: _Pending, reply: dict[str, Any], body: bytes) -> dict[str, Any]:
         """The reply or the error that ``reply`` means for ``pending``."""
-        op, status = pending.request.op, reply["status"]
-        if status in BY_STATUS:
-            advice = ADVICE[wire.Status(status)]
-            return {"error": BY_STATUS[status](f"{self._name} refused {op.name}: {advice}")}
-        if status != wire.Status.OK or reply["length"] != len(body) or len(body) != REPLY_BYTES[op]:
-            return {
-                "error": ProtocolError(
-                    f"{self._name} answered {op.name} with status {status} and {len(body)} bytes, "
-                    "which this protocol version does not allow: flash a matching bitstream"
-                )
-            }
-        if op is wire.Op.OPEN:
+        op = pending.request.op
+        error = refusal(self._name, op, reply, len(body))
+        if error is None and op is wire.Op.OPEN:
             try:
                 self.identity = Identity.from_record(self._name, body)
-            except ProtocolError as error:
-                return {"error": error}
+            except ProtocolError as broken:
+                error = broken
+        if error is not None:
+            return {"error": error}
         return {"reply": Reply(body, reply["recid"], reply["cycles"])}
 
     def _send_after(self, last_tag: int, now: float) -> None:
@@ -360,7 +367,7 @@ class Session:
                 return
 
     def _find_overtaken(self, now: float) -> None:
-        while self._sent:
+        while self._sent and not self._codec.lossless:
             oldest = next(iter(self._sent))
             if self._answered < oldest.passed_at:
                 return

@@ -7,7 +7,8 @@ the README's tables are rendered from this file (``python -m intaglio.wiredoc``)
 
 A *frame* on a byte link is ``COBS(payload || CRC-32(payload)) || 00`` with the CRC of IEEE 802.3
 (:func:`zlib.crc32`), little-endian. A *payload* is a :data:`REQUEST` or :data:`REPLY` record
-followed by ``length`` bytes of body. All integers are little-endian; keys, digests and signatures
+followed by ``length`` bytes of body. Over PCIe descriptor rings carry the same records
+(:mod:`intaglio.wire_ring`). All integers are little-endian; keys, digests and signatures
 are the byte strings of their own standards (RFC 8032, SEC 1).
 
 Tags are sequence numbers. A session opens with :attr:`Op.OPEN`, whose tag becomes the last accepted
@@ -24,7 +25,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-VERSION = 1
+VERSION = 2
 """Protocol version; the first byte of every request and reply."""
 
 MAGIC = b"INTG"
@@ -112,6 +113,12 @@ class Status(enum.IntEnum):
     """A frame was damaged. ``tag`` is the last accepted tag, not that of the damaged frame."""
     FAULT = 0x0E
     """The release check failed; nothing of the result is released."""
+    BAD_DESCRIPTOR = 0x0F
+    """Over PCIe: unknown ``where``, or a longer body than may stand there."""
+    BAD_ADDRESS = 0x10
+    """Over PCIe: the address of the body is not aligned."""
+    DMA_ERROR = 0x11
+    """Over PCIe: host memory at the address of the body or descriptor could not be read."""
 
 
 class ReleaseCheck(enum.IntEnum):
@@ -200,7 +207,7 @@ REPLY = Record(
     "reply",
     (
         _int("version", 1, "protocol version, always first"),
-        _int("op", 1, "Op of the request; 0 in an unsolicited BAD_FRAME"),
+        _int("op", 1, "Op of the request; 0 if it was not received: BAD_FRAME, DMA_ERROR"),
         _int("tag", 2, "tag of the request; last accepted tag in a BAD_FRAME"),
         _int("status", 1, "Status"),
         _int("recid", 1, "recovery id 0..3 of an ECDSA signature, else NO_RECID"),

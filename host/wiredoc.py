@@ -1,4 +1,4 @@
-"""The wire protocol as Markdown tables, rendered from :mod:`intaglio.wire`.
+"""The wire protocol as Markdown tables, from :mod:`intaglio.wire` and :mod:`intaglio.wire_ring`.
 
 ``python -m intaglio.wiredoc README.md`` replaces what stands between the fences :data:`BEGIN` and
 :data:`END`; ``--check`` only says whether that would change the file; without a file the tables go
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from intaglio import wire
+from intaglio import wire, wire_ring
 
 BEGIN = "<!-- wire tables: begin (make docs) -->"
 END = "<!-- wire tables: end -->"
@@ -27,6 +27,22 @@ _ENUMS: tuple[tuple[type[enum.IntEnum], int], ...] = (
     (wire.ReleaseCheck, 1),
 )
 """Each enumeration with the least number of hexadecimal digits its codes are shown with."""
+
+_RING_ENUMS: tuple[tuple[type[enum.IntEnum] | type[enum.IntFlag], int], ...] = (
+    (wire_ring.Body, 1),
+    (wire_ring.Control, 1),
+    (wire_ring.State, 2),
+    (wire_ring.Interrupt, 1),
+)
+
+_RING_LIMITS = (
+    "BAR_BYTES",
+    "INLINE_BYTES",
+    "BODY_ALIGN_BYTES",
+    "RING_ALIGN_BYTES",
+    "MIN_RING_LOG2",
+    "MAX_RING_LOG2",
+)
 
 _LIMITS = (
     "MAX_MESSAGE_BYTES",
@@ -42,9 +58,9 @@ _LIMITS = (
 )
 
 
-def member_docs(cls: type[enum.IntEnum]) -> dict[str, str]:
+def member_docs(cls: type[enum.Enum]) -> dict[str, str]:
     """The string that follows each member in the source of ``cls``, on one line; "" if none."""
-    tree = ast.parse(inspect.getsource(wire))
+    tree = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
     body = next(n.body for n in tree.body if isinstance(n, ast.ClassDef) and n.name == cls.__name__)
     docs = {}
     for statement, following in zip(body, [*body[1:], None], strict=True):
@@ -89,20 +105,46 @@ def render() -> str:
                 ["code", "name", "body bytes", "meaning"], [(*r[:3], _plain(r[3])) for r in rows]
             )
             continue
-        lines += _table(
-            ["code", "name", "meaning"],
-            ((f"`0x{m:0{digits}x}`", m.name, _plain(docs[m.name])) for m in cls),
-        )
+        lines += _codes(cls, digits)
     for record in wire.RECORDS:
-        lines += [f"**{record.name}** record, {record.size} bytes", ""]
-        lines += _table(
-            ["offset", "bytes", "field", "unit", "meaning"],
-            (
-                (record.offset(f.name), f.size, f"`{f.name}`", f.unit, _plain(f.doc))
-                for f in record.fields
-            ),
-        )
-    return "\n".join(lines).rstrip() + "\n"
+        lines += _record(record)
+    return "\n".join([*lines, *_rings()]).rstrip() + "\n"
+
+
+def _codes(cls: type[enum.IntEnum] | type[enum.IntFlag], digits: int) -> list[str]:
+    docs = member_docs(cls)
+    rows = ((f"`0x{m:0{digits}x}`", m.name, _plain(docs[m.name or ""])) for m in cls)
+    return _table(["code", "name", "meaning"], rows)
+
+
+def _record(record: wire.Record) -> list[str]:
+    rows = (
+        (record.offset(f.name), f.size, f"`{f.name}`", f.unit, _plain(f.doc)) for f in record.fields
+    )
+    return [
+        f"**{record.name}** record, {record.size} bytes",
+        "",
+        *_table(["offset", "bytes", "field", "unit", "meaning"], rows),
+    ]
+
+
+def _rings() -> list[str]:
+    """What PCIe adds: limits, registers, codes, records."""
+    lines = ["Over PCIe, by registers in BAR 0 and rings in host memory:", ""]
+    lines += _table(["limit", "value"], ((f"`{n}`", getattr(wire_ring, n)) for n in _RING_LIMITS))
+    lines += ["**registers** in BAR 0", ""]
+    identity = (f"`0x{wire_ring.IDENTITY_OFFSET:03x}`", wire.IDENTITY.size, "r", "identity")
+    rows = [(*identity, "", "the identity record")]
+    rows += [
+        (f"`0x{r.offset:03x}`", r.size, r.access.value, f"`{r.name}`", r.unit, r.doc)
+        for r in wire_ring.REGISTERS
+    ]
+    lines += _table(["offset", "bytes", "access", "register", "unit", "meaning"], rows)
+    for cls, digits in _RING_ENUMS:
+        lines += [f"**{cls.__name__}** codes", "", *_codes(cls, digits)]
+    for record in wire_ring.RECORDS:
+        lines += _record(record)
+    return lines
 
 
 def refreshed(text: str) -> str:

@@ -25,7 +25,7 @@ from intaglio.errors import InputError, IntaglioError, LinkError
 from intaglio.hdl import digest
 from intaglio.hdl.profiles import PROFILES
 from intaglio.sim import runner
-from intaglio.transport.base import ParsedUrl
+from intaglio.transport.base import ParsedUrl, Transport
 from intaglio.transport.uart import UartTransport
 
 DEFAULT_PROFILE = "small"
@@ -222,14 +222,20 @@ class VirtualBoard:
         self.stop()
 
 
-def open_transport(url: ParsedUrl) -> UartTransport:
+def open_transport(url: ParsedUrl) -> Transport:
     """Start a board for ``sim:?profile=NAME`` and open its terminal; closing that ends the board.
+
+    ``sim:pcie`` is the business of :mod:`intaglio.sim.pcie.board`.
 
     Raises :class:`~intaglio.errors.LinkError` if it cannot be built or started.
     """
+    if url.path == "pcie":
+        from intaglio.sim.pcie import board as pcie_board
+
+        return pcie_board.open_transport(url)
     url.allow("profile")
     if url.path:
-        raise LinkError(f"device URL {url.text!r}: write sim: or sim:?profile=NAME")
+        raise LinkError(f"device URL {url.text!r}: write sim: or sim:pcie, and ?profile=NAME")
     board = VirtualBoard(url.params.get("profile", DEFAULT_PROFILE))
     try:
         board.start()

@@ -68,7 +68,11 @@ def test_five_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_readme_lists_every_verb() -> None:
-    verbs = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    verbs = {
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback
+    }
     listed = re.findall(r"^\| `(\w+)` \| \w", README.split("## The command")[1], re.MULTILINE)
     assert set(listed[: len(verbs)]) == verbs
 

@@ -1,4 +1,4 @@
-"""A ring of bytes that holds whole packets, forgets broken ones and leaves nothing behind."""
+"""A ring of words that holds whole packets, forgets broken ones and leaves nothing behind."""
 
 from typing import Any
 
@@ -10,46 +10,48 @@ from intaglio.hdl.stream import Packet
 
 
 class PacketStore(Component):
-    """Packets appended byte by byte, readable once committed, or dropped.
+    """Packets appended word by word, readable once committed, or dropped.
 
-    Every place is zeroised after its byte was read or dropped, and all after a reset, in clocks in
-    which nothing is appended; the place of a byte read is free again only then.
+    Every place is zeroised after its word was read or dropped, and all after a reset, in clocks in
+    which nothing is appended; the place of a word read is free again only then.
 
     Parameters
     ----------
     depth : int
-        Bytes it holds, at least 2.
+        Words it holds, at least 2.
+    width : int
+        Bits of a word.
 
     Members
     -------
-    data : In(8)
-        Byte for ``append`` and ``commit``.
+    data : In(width)
+        Word for ``append`` and ``commit``.
     append, commit, drop : In(1)
         At most one in a clock. Append ``data`` to the packet; append it as the packet's last byte
-        and make the packet readable; forget the bytes appended since the last commit.
+        and make the packet readable; forget the words appended since the last commit.
     room : Out(1)
         ``append`` and ``commit`` are allowed.
     pending : Out(range(depth + 1))
-        Bytes appended since the last commit or drop.
-    o : Out(stream of Packet(8))
-        The packets, in order, a byte a clock.
+        Words appended since the last commit or drop.
+    o : Out(stream of Packet(width))
+        The packets, in order, a word a clock.
     busy : Out(1)
         Something is pending, to be read or to be zeroised.
     """
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, *, width: int = 8) -> None:
         if depth < 2:
             raise ValueError(f"depth={depth} must be at least 2")
-        self.depth = depth
+        self.depth, self.width = depth, width
         super().__init__(
             {
-                "data": In(8),
+                "data": In(width),
                 "append": In(1),
                 "commit": In(1),
                 "drop": In(1),
                 "room": Out(1),
                 "pending": Out(range(depth + 1)),
-                "o": Out(stream.Signature(Packet(8))),
+                "o": Out(stream.Signature(Packet(width))),
                 "busy": Out(1),
             }
         )
@@ -59,7 +61,9 @@ class PacketStore(Component):
 
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
-        m.submodules.ring = ring = memory.Memory(shape=Packet(8), depth=self.depth, init=[])
+        m.submodules.ring = ring = memory.Memory(
+            shape=Packet(self.width), depth=self.depth, init=[]
+        )
         write, read = ring.write_port(), ring.read_port()
 
         # Round the ring: used (read, not zeroised), stored, pending, free. `dirty` of the free

@@ -17,6 +17,7 @@ from intaglio.cli.demo import demo
 from intaglio.cli.device import doctor, info
 from intaglio.cli.flash import flash
 from intaglio.cli.keys import keys
+from intaglio.cli.list import list_devices
 from intaglio.cli.selftest import selftest
 from intaglio.cli.sign import sign
 from intaglio.cli.verify import verify
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for verb in (demo, info, doctor, keys, sign, verify, selftest, bench, build, flash):
     app.command()(verb)
+app.command("list")(list_devices)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

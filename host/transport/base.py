@@ -1,7 +1,7 @@
 """What a transport is, and how a device URL finds one.
 
-A transport moves bytes and knows nothing of frames. One input-output thread owns it, so only
-:meth:`Transport.wake` needs to be thread-safe.
+A transport moves bytes; what they mean is its codec's to say (:mod:`intaglio.codec`). One
+input-output thread owns it, so only :meth:`Transport.wake` needs to be thread-safe.
 
 A device URL is ``scheme:path?name=value&...``. The scheme names an entry point of the group
 ``intaglio.transports`` whose object is called as ``open_transport(url: ParsedUrl) -> Transport``;
@@ -20,12 +20,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from urllib.parse import parse_qsl
 
+from intaglio.codec import Codec
 from intaglio.errors import InputError, LinkError
+from intaglio.frame import FrameCodec
 
 GROUP = "intaglio.transports"
 """Entry point group of the transports."""
 
-EXTRA_OF_SCHEME = {"sim": "sim", "model": "sim"}
+EXTRA_OF_SCHEME = {"sim": "sim", "model": "sim", "pcie": "pcie"}
 """Schemes whose transport needs an extra of this package."""
 
 
@@ -100,6 +102,10 @@ class Transport(ABC):
 
     name: str
     default_timeout_s: float
+
+    def codec(self) -> Codec:
+        """How a session's requests and replies cross this link; a new one for each session."""
+        return FrameCodec()
 
     @abstractmethod
     def write(self, data: bytes | memoryview) -> int:

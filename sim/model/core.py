@@ -125,7 +125,7 @@ class GoldenCore:
             return self._reply(request, status)
         match request["op"]:
             case Op.OPEN | Op.IDENTIFY:
-                return self._reply(request, body=self._identity())
+                return self._reply(request, body=self.identity())
             case Op.COUNTERS:
                 return self._reply(request, body=wire.COUNTERS.pack(**self.counters))
             case Op.PUBLIC_KEY:
@@ -247,7 +247,8 @@ class GoldenCore:
     def _count(self, name: str) -> None:
         self.counters[name] = (self.counters[name] + 1) & 0xFFFFFFFF
 
-    def _identity(self) -> bytes:
+    def identity(self) -> bytes:
+        """The identity record."""
         return wire.IDENTITY.pack(
             magic=wire.MAGIC,
             version=self._version,

@@ -2,6 +2,7 @@
 
 ``model:?seed=1&drop=0.05&corrupt=0.05&dup=0.05&trunc=0.05&key_slots=4&job_slots=8&latency=0.001``
 opens it as a device. The rates are chances for each frame, the same in both directions.
+``model:pcie`` is the same core behind descriptor rings (:mod:`intaglio.sim.model.pcie`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import random
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from intaglio import frame, wire
@@ -160,25 +162,47 @@ class ModelTransport(Transport):
         self._closed = True
 
 
-def open_transport(url: ParsedUrl) -> ModelTransport:
-    """Open ``model:`` with the parameters named below; all have defaults."""
-    rates = ("drop", "corrupt", "dup", "trunc")
-    numbers = ("seed", "key_slots", "job_slots", "pool_bytes", "silent_after", "version")
-    url.allow(*rates, *numbers, "fault", "latency")
+def open_transport(url: ParsedUrl) -> Transport:
+    """Open ``model:`` or ``model:pcie`` with the parameters named below; all have defaults."""
+    core = ("seed", "key_slots", "job_slots", "pool_bytes", "fault", "version")
     rng = random.Random(url.integer("seed", 0, 0, 2**63))
-    core = GoldenCore(
-        key_slots=url.integer("key_slots", 16, 1, 256),
-        job_slots=url.integer("job_slots", 64, 1, 1024),
-        pool_bytes=url.integer("pool_bytes", 32768, wire.MAX_MESSAGE_BYTES, 1 << 24),
-        fault_rate=url.real("fault", 0.0, 0.0, 1.0),
-        version=url.integer("version", wire.VERSION, 0, 255),
-        rng=rng,
-    )
+
+    def new_core() -> GoldenCore:
+        return GoldenCore(
+            key_slots=url.integer("key_slots", 16, 1, 256),
+            job_slots=url.integer("job_slots", 64, 1, 1024),
+            pool_bytes=url.integer("pool_bytes", 32768, wire.MAX_MESSAGE_BYTES, 1 << 24),
+            fault_rate=url.real("fault", 0.0, 0.0, 1.0),
+            version=url.integer("version", wire.VERSION, 0, 255),
+            rng=rng,
+        )
+
+    if url.path == "pcie":
+        url.allow(*core, "dma_faults", "gone_after")
+        return _open_pcie(url, new_core, rng)
+    if url.path:
+        raise LinkError(f"device URL {url.text!r}: write model: or model:pcie")
+    rates = ("drop", "corrupt", "dup", "trunc")
+    url.allow(*rates, *core, "silent_after", "latency")
     silent_after = url.integer("silent_after", 1 << 62, 0, 1 << 62)
     device = ModelDevice(
-        core,
+        new_core(),
         FaultRates(**{name: url.real(name, 0.0, 0.0, 1.0) for name in rates}),
         rng=rng,
         silent_after=silent_after,
     )
     return ModelTransport(device, latency_s=url.real("latency", 0.0, 0.0, 60.0))
+
+
+def _open_pcie(url: ParsedUrl, new_core: Callable[[], GoldenCore], rng: random.Random) -> Transport:
+    from intaglio.sim.model.pcie import ModelFunction
+    from intaglio.transport.pcie import RingTransport
+
+    function = ModelFunction(
+        new_core,
+        name=url.text,
+        dma_faults=url.real("dma_faults", 0.0, 0.0, 1.0),
+        gone_after=url.integer("gone_after", 1 << 62, 0, 1 << 62),
+        rng=rng,
+    )
+    return RingTransport(function)

@@ -8,7 +8,7 @@ import pytest
 from amaranth import Const, Signal
 from amaranth.lib import data
 
-from intaglio import wire
+from intaglio import wire, wire_ring
 from intaglio.hdl import layouts
 
 
@@ -21,7 +21,7 @@ def _random_values(record: wire.Record, rng: random.Random) -> dict[str, int | b
     }
 
 
-@pytest.mark.parametrize("record", wire.RECORDS, ids=lambda r: r.name)
+@pytest.mark.parametrize("record", wire.RECORDS + wire_ring.RECORDS, ids=lambda r: r.name)
 def test_layout_equals_struct(record: wire.Record) -> None:
     rng = random.Random(record.name)
     shape = layouts.layout(record)
@@ -37,7 +37,7 @@ def test_layout_equals_struct(record: wire.Record) -> None:
         assert bits.to_bytes(record.size, "little") == record.pack(**values)
 
 
-@pytest.mark.parametrize("record", wire.RECORDS, ids=lambda r: r.name)
+@pytest.mark.parametrize("record", wire.RECORDS + wire_ring.RECORDS, ids=lambda r: r.name)
 def test_offsets(record: wire.Record) -> None:
     shape = layouts.layout(record)
     assert [f.name for f in record.fields] == list(shape.members)

@@ -50,7 +50,7 @@ def test_a_silent_device_is_a_timeout_that_says_what_to_do():
 
 
 def test_another_protocol_version_is_named():
-    with pytest.raises(errors.ProtocolError, match="version 3, this host version 1"):
+    with pytest.raises(errors.ProtocolError, match="version 3, this host version 2"):
         intaglio.open("model:?version=3")
 
 

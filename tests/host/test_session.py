@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from intaglio import errors, frame, wire
-from intaglio.session import EAGER_TRIES, OVERTAKEN, SILENT_TRIES, Request, Session
+from intaglio.outcome import Request
+from intaglio.session import EAGER_TRIES, OVERTAKEN, SILENT_TRIES, Session
 from intaglio.sim.model.core import GoldenCore
 from intaglio.wire import Op, Status
 
@@ -19,7 +20,7 @@ class Line:
     def __init__(self, job_slots=4, pool_bytes=8192):
         self.session = Session("dut", RETRY_S, random.Random(1))
         self.decoder = frame.Decoder(wire.MAX_REQUEST_BYTES)
-        self.identity = GoldenCore(job_slots=job_slots, pool_bytes=pool_bytes)._identity()
+        self.identity = GoldenCore(job_slots=job_slots, pool_bytes=pool_bytes).identity()
         self.now = 100.0
         self.sent = []
         self.outcomes = []
@@ -250,7 +251,7 @@ def test_another_version_ends_everything_with_both_versions_named(line):
     line.reply(header, version=7)
     assert [o.handle for o in line.outcomes] == ["a", "b"]
     assert all(isinstance(o.error, errors.ProtocolError) for o in line.outcomes)
-    assert "version 7, this host version 1" in str(line.outcomes[0].error)
+    assert "version 7, this host version 2" in str(line.outcomes[0].error)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ def test_answers_that_no_device_may_give(line, status, body, length):
     assert [type(o.error) for o in line.outcomes] == [errors.ProtocolError]
 
 
-@pytest.mark.parametrize("change", [{"magic": b"NOPE"}, {"job_slots": 0}, {"version": 2}])
+@pytest.mark.parametrize("change", [{"magic": b"NOPE"}, {"job_slots": 0}, {"version": 3}])
 def test_a_broken_identity(change):
     line = Line()
     (header,) = line.take(line.session.open("open", line.now))

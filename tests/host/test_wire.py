@@ -21,7 +21,7 @@ SNAPSHOT = {
     ),
     "key": (68, "generation 0 curve 2 reserved 3 public_key 4"),
 }
-"""Sizes and offsets of version 1, in bytes. A change here needs a new wire.VERSION."""
+"""Sizes and offsets of version 2, in bytes. A change here needs a new wire.VERSION."""
 
 CODES = {
     wire.Op: {
@@ -52,6 +52,9 @@ CODES = {
         "DUPLICATE": 12,
         "BAD_FRAME": 13,
         "FAULT": 14,
+        "BAD_DESCRIPTOR": 15,
+        "BAD_ADDRESS": 16,
+        "DMA_ERROR": 17,
     },
     wire.ReleaseCheck: {"NONE": 0, "ALGEBRAIC": 1, "DOUBLE": 2},
 }
@@ -82,7 +85,7 @@ def test_pack_and_unpack_are_inverse(record, data):
 
 
 def test_layout_is_frozen():
-    assert wire.VERSION == 1
+    assert wire.VERSION == 2
     assert {
         record.name: (
             record.size,
