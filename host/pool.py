@@ -305,8 +305,8 @@ class Pool(QueuedSigner):
                 fail(
                     task.work.promise,
                     LinkError(
-                        f"no device of the pool was up for {patience_s:g} s: see members(), "
-                        "or give the pool a fallback"
+                        f"no device of the pool that holds this {task.work.key.curve.value} key "
+                        f"was up for {patience_s:g} s: see members(), or give the pool a fallback"
                     ),
                 )
             if next_at is not None:
@@ -355,12 +355,7 @@ class Pool(QueuedSigner):
         )
 
     def _hold(self, curve: Curve, secret: bytes, devices: tuple[str, ...]) -> HeldKey:
-        point = check.public_point(curve, secret)
-        if point is None:
-            raise InvalidKeyError(
-                "the secp256k1 secret is 0 or not below the group order: use another"
-            )
-        held = HeldKey(Key(curve, point), bytearray(secret), devices)
+        held = HeldKey(check.key_of(curve, secret), bytearray(secret), devices)
         with self.lock:
             self._held[held.key] = held
         return held

@@ -64,7 +64,10 @@ def test_a_device_is_called_by_its_url():
             {"key": [{"name": "k", "curve": "ed25519", "env": "A", "file": "b"}]},
             "must name its secret once",
         ),
-        ({"key": [{"name": "k", "curve": "p256", "env": "A"}]}, "known are ed25519, secp256k1"),
+        (
+            {"key": [{"name": "k", "curve": "p384", "env": "A"}]},
+            "known are ed25519, secp256k1, p256",
+        ),
         (
             {"key": [{"name": "k", "curve": "ed25519", "env": "A", "devices": ["x"]}]},
             "there is no device 'x': name one of []",

@@ -4,6 +4,7 @@ import pytest
 
 import intaglio
 from intaglio import Curve, Identity, doctor, reference, wire
+from intaglio.curve import DEVICE_CURVES
 from intaglio.doctor import Finding, Level
 from intaglio.soft import SoftSigner
 
@@ -13,7 +14,7 @@ SECRET = "07" * 32
 def test_info_of_software(run) -> None:
     result = run("info", "--device", "soft:", "--json")
     assert result.status == 0
-    assert result.json["identity"]["curves"] == ["ed25519", "secp256k1"]
+    assert result.json["identity"]["curves"] == ["ed25519", "secp256k1", "p256"]
     assert result.json["identity"]["version"] == wire.VERSION
     assert set(result.json["counters"]) >= {field.name for field in wire.COUNTERS.fields}
     assert "software" in run("info").out
@@ -24,7 +25,7 @@ class Board(SoftSigner):
     def identity(self) -> Identity:
         return Identity(
             name="board",
-            curves=tuple(Curve),
+            curves=DEVICE_CURVES,
             profile="tiny",
             key_slots=16,
             job_slots=8,
