@@ -15,7 +15,7 @@ import json
 import logging
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import accumulate
@@ -31,6 +31,9 @@ Stage = Literal["queue", "link", "engine", "verify", "total"]
 STAGES: tuple[Stage, ...] = ("queue", "link", "engine", "verify", "total")
 """``queue``: submitted until sent; ``link``: sent until answered, the device's own time included;
 ``engine``: the device's cycles, if it tells its clock; ``verify``: the check on this host."""
+
+Times = dict[Stage, float]
+"""Seconds of one signature by stage."""
 
 BUCKETS_S = (*(base * 10.0**power for power in range(-6, 1) for base in (1, 2, 5)), 10.0)
 """Upper bounds of the histograms' buckets, in seconds: 1 us to 10 s."""
@@ -78,6 +81,8 @@ class DeviceStats:
     stages: dict[Stage, Histogram] = field(
         default_factory=lambda: {stage: Histogram() for stage in STAGES}
     )
+    tap: Callable[[Times], object] | None = None
+    """Called with the times of each signature, by the thread that counts it."""
 
     def signed(
         self,
@@ -89,14 +94,19 @@ class DeviceStats:
         verify_s: float = 0.0,
     ) -> None:
         """Count a signature that was given out and the seconds it took."""
-        stages = self.stages
         self.ops[curve] += 1
-        stages["queue"].observe(queue_s)
-        stages["link"].observe(link_s)
-        stages["verify"].observe(verify_s)
-        stages["total"].observe(queue_s + link_s + verify_s)
+        times: Times = {
+            "queue": queue_s,
+            "link": link_s,
+            "verify": verify_s,
+            "total": queue_s + link_s + verify_s,
+        }
         if engine_s is not None:
-            stages["engine"].observe(engine_s)
+            times["engine"] = engine_s
+        for stage, seconds in times.items():
+            self.stages[stage].observe(seconds)
+        if self.tap is not None:
+            self.tap(times)
 
     def failed(self, error: BaseException | None) -> None:
         """Count a request that ended in ``error``."""
@@ -129,7 +139,7 @@ class Exporter:
 
     def collect(self) -> Iterator[Any]:
         """Metric families, as a registry of prometheus-client asks for them."""
-        families, stats = self._families, _stats_of(self._signer)
+        families, stats = self._families, stats_of(self._signer)
         ops = families.CounterMetricFamily(
             "signing_ops", "Signatures given out", labels=["device", "curve"]
         )
@@ -186,7 +196,7 @@ def export(signer: Signer, registry: Any = None) -> Exporter:
     return exporter
 
 
-def _stats_of(signer: Signer) -> list[DeviceStats]:
+def stats_of(signer: Signer) -> list[DeviceStats]:
     """What a device or each member of a pool has counted."""
     stats = getattr(signer, "stats", None)
     if stats is None:

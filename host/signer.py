@@ -82,7 +82,7 @@ class Signer(ABC):
 
         After an error none of ``keys`` stays loaded.
         """
-        futures = [self.submit_load(curve, secret) for curve, secret in keys]
+        futures = [self._start_load(curve, secret) for curve, secret in keys]
         outcomes: list[Key | IntaglioError] = [_outcome(future) for future in futures]
         for outcome in outcomes:
             if isinstance(outcome, IntaglioError):
@@ -211,6 +211,12 @@ class Signer(ABC):
         ordered: bool,
     ) -> Signature:
         return self._submit(SignRequest(key, message, digest, deadline, ordered)).result()
+
+    def _start_load(self, curve: Curve | str, secret: Secret) -> Future[Key]:
+        try:
+            return self.submit_load(curve, secret)
+        except IntaglioError as error:
+            return failed(error)
 
     def _forget(self, keys: Iterable[Key]) -> None:
         for future in [self.submit_wipe(key) for key in keys]:

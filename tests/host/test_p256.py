@@ -76,6 +76,9 @@ def test_a_device_says_that_it_has_no_such_curve():
             errors.BadCurveError, match="model has no p256, only ed25519, secp256k1"
         ):
             signer.load_key("p256", SECRET)
+        with pytest.raises(errors.BadCurveError):
+            signer.load_keys([("ed25519", SECRET), ("p256", SECRET)])
+        assert not signer._dispatcher._keyring.by_key
         assert signer.load_key("ed25519", SECRET)
 
 
