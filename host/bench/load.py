@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from intaglio.bench.histogram import Histogram
 from intaglio.bench.payloads import Parts
 from intaglio.errors import ClosedError, InputError, IntaglioError, LinkError
-from intaglio.metrics import STAGES, Stage, Times, stats_of
+from intaglio.metrics import STAGES, Times, stats_of
 from intaglio.queued import QueuedSigner
 from intaglio.signer import Signer
 from intaglio.values import Key, Signature
@@ -75,7 +75,7 @@ class Seen:
     """Handed to the driver until answered: all that is not ``wait`` and ``encode``."""
     cycles: Histogram = field(default_factory=Histogram)
     """Device cycles."""
-    stages: dict[Stage, Histogram] = field(
+    stages: dict[str, Histogram] = field(
         default_factory=lambda: {stage: Histogram() for stage in STAGES if stage != "total"}
     )
     """Parts of ``sign``, as the driver of a device counts them."""
@@ -96,9 +96,9 @@ class Seen:
 
     def took(self, times: Times) -> None:
         """Count what the driver says of a request."""
-        for stage, histogram in self.stages.items():
-            if stage in times:
-                histogram.record(round(times[stage] * 1e9))
+        for stage, seconds in times.items():
+            if stage != "total":
+                self.stages[stage].record(round(seconds * 1e9))
 
     def failed(self, error: BaseException) -> None:
         """Count an error. Raises those after which no request can succeed."""
@@ -115,6 +115,8 @@ class Seen:
         """Count all that ``other`` has counted."""
         for name in ("latency", "wait", "encode", "sign", "cycles"):
             getattr(self, name).add(getattr(other, name))
+        for stage, histogram in self.stages.items():
+            histogram.add(other.stages[stage])
         self.errors += other.errors
         self.signed += other.signed
         self.unsent += other.unsent

@@ -136,10 +136,9 @@ def _stages(plan: Plan, seen: Seen) -> dict[str, Histogram]:
     ``queue``, ``link`` (``engine`` a part of it) and ``verify`` are parts of ``sign`` and those of
     :data:`intaglio.metrics.STAGES`. What the driver did not see is left out.
     """
-    stages: dict[str, Histogram] = {"wait": seen.wait, "encode": seen.encode, "sign": seen.sign}
+    stages = {"wait": seen.wait, "encode": seen.encode, "sign": seen.sign, **seen.stages}
     if plan.offsets is None:
         del stages["wait"]
-    stages |= seen.stages
     return {name: histogram for name, histogram in stages.items() if histogram.max}
 
 

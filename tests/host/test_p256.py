@@ -78,7 +78,7 @@ def test_a_device_says_that_it_has_no_such_curve():
             signer.load_key("p256", SECRET)
         with pytest.raises(errors.BadCurveError):
             signer.load_keys([("ed25519", SECRET), ("p256", SECRET)])
-        assert not signer._dispatcher._keyring.by_key
+        assert not signer._dispatcher._ring.by_key
         assert signer.load_key("ed25519", SECRET)
 
 

@@ -204,6 +204,14 @@ class Liar(GoldenCore):
         return reply
 
 
+def test_a_device_that_makes_no_sense_is_not_added():
+    with pool_of("model:") as pool:
+        with pytest.raises(errors.InputError, match="unknown parameter 'slots'"):
+            pool.add("model:?slots=3", name="other")
+        assert [one.name for one in pool.members()] == ["d0", "soft:"]
+        pool.add("model:?seed=3", name="other")
+
+
 def test_a_liar_is_put_in_quarantine_until_it_is_readmitted(bench):
     liars = {"b:"}
 

@@ -91,3 +91,22 @@ def test_help_of_every_verb(run) -> None:
         text = run(verb, "--help").out
         assert "--json" in text
         assert "--device" in text
+
+
+def test_info_and_doctor_tell_of_each_member_of_a_pool(run, tmp_path) -> None:
+    path = tmp_path / "pool.toml"
+    path.write_text(
+        '[[device]]\nname = "left"\nurl = "model:"\n'
+        '[[device]]\nname = "right"\nurl = "uart:/dev/no-such-port"\n'
+    )
+    told = run("info", "-d", f"pool:{path}", "--json").json["members"]
+    states = [(one["name"], one["state"], one["fallback"]) for one in told]
+    assert states == [("left", "up", False), ("right", "down", False), ("soft:", "up", True)]
+    table = run("info", "-d", f"pool:{path}").out
+    assert "up, fallback" in table
+    assert "/dev/no-such-port" in table
+    findings = {one["check"]: one for one in run("doctor", "-d", f"pool:{path}", "--json").json}
+    assert findings["member left"]["level"] == findings["member soft:"]["level"] == "ok"
+    assert findings["member right"]["level"] == "warning"
+    assert "/dev/no-such-port" in findings["member right"]["found"]
+    assert findings[f"device pool:{path}"]["level"] == "ok"
