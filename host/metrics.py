@@ -155,7 +155,8 @@ class Exporter:
             for name, count in one.errors.copy().items():
                 errors.add_metric([one.device, name], count)
             for stage, histogram in one.stages.items():
-                seconds.add_metric([one.device, stage], _buckets(histogram), histogram.sum_s)
+                if histogram.total:
+                    seconds.add_metric([one.device, stage], _buckets(histogram), histogram.sum_s)
         yield from (ops, errors, seconds)
         for name, (attribute, text) in COUNTERS.items():
             family = families.CounterMetricFamily(name, text, labels=["device"])

@@ -18,7 +18,8 @@ from typing import Any
 from intaglio import check
 from intaglio.curve import Curve
 from intaglio.deadline import check_due
-from intaglio.errors import ClosedError, IntaglioError, InvalidKeyError
+from intaglio.errors import ClosedError, DeadlineError, IntaglioError, InvalidKeyError
+from intaglio.metrics import DeviceStats
 from intaglio.signer import Secret, Signer, SignItem, done, failed, unknown_key
 from intaglio.softkey import Sign, SoftKey, soft_key
 from intaglio.transport.base import ParsedUrl
@@ -41,7 +42,9 @@ class SoftSigner(Signer):
     def __init__(self, workers: int | None = None) -> None:
         self._identity = Identity(name="soft", curves=_curves(), profile="soft")
         self._keys: dict[Key, SoftKey] = {}
-        self._jobs_done = 0
+        self.stats = DeviceStats("soft")
+        """Signatures by curve, and what was late. Times are not taken: that would cost some."""
+        self._loads = 0
         self._lock = threading.Lock()
         self._closed = False
         self._workers = min(workers or _cores(), MAX_WORKERS)
@@ -60,7 +63,8 @@ class SoftSigner(Signer):
         except InvalidKeyError as error:
             return failed(error)
         self._keys[key] = soft_key(curve, data)
-        self._count(1)
+        with self._lock:
+            self._loads += 1
         return done(key)
 
     def _sign(
@@ -75,11 +79,12 @@ class SoftSigner(Signer):
         if held is None:
             raise self._refusal(key)
         if deadline is not None:
-            check_due("soft", deadline)
+            self._check_due(deadline)
         signature = held.sign(message, digest)
         if deadline is not None:
-            check_due("soft", deadline)
-        self._count(1)
+            self._check_due(deadline)
+        with self._lock:
+            self.stats.ops[key.curve] += 1
         return signature
 
     def _submit(self, request: SignRequest) -> Future[Signature]:
@@ -101,7 +106,7 @@ class SoftSigner(Signer):
 
     def submit_counters(self) -> Future[Counters]:
         self._check_open()
-        return done(Counters(jobs_done=self._jobs_done))
+        return done(Counters(jobs_done=self._loads + self.stats.signatures))
 
     def close(self) -> None:
         with self._lock:
@@ -155,7 +160,7 @@ class SoftSigner(Signer):
         keys = self._keys
         runs: dict[SoftKey, Sign] = {}
         outcomes: list[Signature | IntaglioError] = []
-        signed = 0
+        signed: list[Curve] = []
         for item in items:
             try:
                 if type(item) is not tuple or len(item) != 2:
@@ -170,20 +175,25 @@ class SoftSigner(Signer):
                 if sign is None:
                     sign = runs[held] = held.run()
                 if deadline is not None:
-                    check_due("soft", deadline)
+                    self._check_due(deadline)
                 signature = sign(message, digest)
                 if deadline is not None:
-                    check_due("soft", deadline)
+                    self._check_due(deadline)
                 outcomes.append(signature)
-                signed += 1
+                signed.append(signature.curve)
             except IntaglioError as error:
                 outcomes.append(error)
-        self._count(signed)
+        with self._lock:
+            self.stats.ops.update(signed)
         return outcomes
 
-    def _count(self, jobs: int) -> None:
-        with self._lock:
-            self._jobs_done += jobs
+    def _check_due(self, deadline: float) -> None:
+        try:
+            check_due("soft", deadline)
+        except DeadlineError:
+            with self._lock:
+                self.stats.late += 1
+            raise
 
     def _refusal(self, key: object) -> IntaglioError:
         return _closed() if self._closed else unknown_key(key)

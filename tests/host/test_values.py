@@ -56,8 +56,10 @@ def test_curve_is_a_string_and_names_those_it_knows():
         Curve("p384")
 
 
-@pytest.mark.parametrize("url", ["soft:", "model:"])
-@pytest.mark.parametrize("curve", DEVICE_CURVES)
+@pytest.mark.parametrize(
+    ("url", "curve"),
+    [*(("soft:", curve) for curve in Curve), *(("model:", curve) for curve in DEVICE_CURVES)],
+)
 def test_a_key_neither_shows_nor_carries_its_secret(url, curve):
     secret = bytes(range(1, 33))
     with intaglio.open(url) as signer:
