@@ -17,6 +17,7 @@ from typing import Any
 from intaglio.curve import Curve
 from intaglio.device import DeviceSigner
 from intaglio.errors import (
+    BadCurveError,
     BusyError,
     ClosedError,
     DeadlineError,
@@ -37,6 +38,7 @@ from intaglio.transport.base import ParsedUrl, open_transport
 from intaglio.values import Counters, Identity, Key, Signature, SignRequest
 
 __all__ = [
+    "BadCurveError",
     "BusyError",
     "ClosedError",
     "Counters",

@@ -22,7 +22,8 @@ from intaglio.deadline import due_at
 from intaglio.errors import InputError, IntaglioError
 from intaglio.mailbox import Letter, Mailbox
 from intaglio.promise import Promise
-from intaglio.signer import MAX_PENDING, Secret, Signer, SignItem
+from intaglio.queued import MAX_PENDING
+from intaglio.signer import Secret, Signer, SignItem
 from intaglio.soft import SoftSigner
 from intaglio.values import Counters, Identity, Key, Signature, SignRequest
 from intaglio.work import parts

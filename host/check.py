@@ -1,4 +1,4 @@
-"""Checks by the host's libraries: libsodium (PyNaCl) and libsecp256k1 (coincurve)."""
+"""Checks by the host's libraries: libsodium (PyNaCl), libsecp256k1 (coincurve), OpenSSL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import nacl.exceptions
 
 from intaglio import params, wire
 from intaglio.curve import Curve
-from intaglio.errors import InputError
+from intaglio.errors import InputError, InvalidKeyError
 from intaglio.values import Key, Signature, check_payload
 
 _chance = random.SystemRandom()
@@ -61,15 +61,21 @@ def verify(
 ) -> bool:
     """Whether ``signature`` over ``message`` or ``digest`` is valid for the public key ``key``.
 
+    33 or 65 bytes are a key of the curve that a :class:`Signature` names, else of secp256k1.
     Raises :class:`InputError` if the key is no public key, or on wrong lengths.
     """
-    curve, public = _public(key)
+    named = signature.curve if isinstance(signature, Signature) else Curve.SECP256K1
+    curve, public = _public(key, named)
     op, body = check_payload(curve, message, digest)
     raw = signature.raw if isinstance(signature, Signature) else bytes(signature)
     if len(raw) != wire.SIGNATURE_BYTES:
         raise InputError(f"a signature must be {wire.SIGNATURE_BYTES} bytes, not {len(raw)}")
     if curve is Curve.ED25519:
         return _verify_ed25519(public, body, raw)
+    if curve is Curve.P256:
+        from intaglio import p256
+
+        return p256.verify(public, digest_of(op, body), raw)
     try:
         point = coincurve.PublicKey(public)
     except ValueError:
@@ -97,9 +103,23 @@ def public_point(curve: Curve, secret: bytes) -> bytes | None:
     """Public key of ``secret`` as :class:`Key` takes it; ``None`` if the secret is not valid."""
     if curve is Curve.ED25519:
         return nacl.bindings.crypto_sign_seed_keypair(secret)[0]
-    if not 0 < int.from_bytes(secret, "big") < params.SECP256K1.order:
+    if not 0 < int.from_bytes(secret, "big") < curve.order:
         return None
+    if curve is Curve.P256:
+        from intaglio import p256
+
+        return p256.point(secret)
     return coincurve.PublicKey.from_valid_secret(secret).format(compressed=False)[1:]
+
+
+def key_of(curve: Curve, secret: bytes) -> Key:
+    """The key with ``secret``. Raises :class:`InvalidKeyError` if that is not valid."""
+    point = public_point(curve, secret)
+    if point is None:
+        raise InvalidKeyError(
+            f"the {curve.value} secret is 0 or not below the group order: use another"
+        )
+    return Key(curve, point)
 
 
 def digest_of(op: wire.Op, body: bytes) -> bytes:
@@ -115,13 +135,13 @@ def _verify_ed25519(public: bytes, message: bytes, raw: bytes) -> bool:
     return True
 
 
-def _public(key: Key | bytes) -> tuple[Curve, bytes]:
+def _public(key: Key | bytes, named: Curve) -> tuple[Curve, bytes]:
     if isinstance(key, Key):
         return key.curve, key.public_key
     if len(key) == 32:
         return Curve.ED25519, bytes(key)
     if len(key) in (33, 65):
-        return Curve.SECP256K1, bytes(key)
+        return Curve.SECP256K1 if named is Curve.ED25519 else named, bytes(key)
     raise InputError(
-        f"a public key must be 32 bytes (ed25519), 33 or 65 bytes (secp256k1), not {len(key)}"
+        f"a public key must be 32 bytes (ed25519), 33 or 65 bytes (secp256k1, p256), not {len(key)}"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from intaglio.curve import Curve
 from intaglio.errors import InputError
 from intaglio.keysource import SOURCES
 from intaglio.queued import MAX_QUEUED
-from intaglio.transport.base import ParsedUrl
+from intaglio.transport.base import GROUP, ParsedUrl
 
 EXAMPLE = """\
 verify = "all"                  # or "sample:100": one in a hundred by chance; or "off"
@@ -121,7 +122,15 @@ class PoolConfig:
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not TOML: {error}") from None
-        return cls.parse(data, path.parent)
+        config = cls.parse(data, path.parent)
+        known = {"soft", *(point.name for point in entry_points(group=GROUP))}
+        for url in (*(device.url for device in config.devices), *config.fallback):
+            if ParsedUrl.parse(url).scheme not in known:
+                raise InputError(
+                    f"{path}: {url!r} has an unknown scheme: "
+                    f"known are {', '.join(f'{scheme}:' for scheme in sorted(known))}"
+                )
+        return config
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], folder: Path = Path()) -> PoolConfig:
@@ -179,7 +188,9 @@ class _Table:
             return default
         kinds = int if whole else int | float
         if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < 1e9:
-            raise self._wrong(name, value, "a whole number above 0" if whole else "above 0")
+            raise self._wrong(
+                name, value, "a whole number above 0" if whole else "a number above 0"
+            )
         return value if whole else float(value)
 
     def table(self, name: str) -> object:

@@ -112,9 +112,11 @@ class DeviceSigner(QueuedSigner):
     def submit_load(self, curve: Curve | str, secret: Secret) -> Future[Key]:
         curve = Curve(curve)
         data = check_secret(curve, secret)
-        if curve not in self._identity.curves:
+        has = self._identity.curves
+        if curve not in has:
             raise BadCurveError(
-                f"{self._identity.name} was built without {curve.value}: use another profile"
+                f"{self._identity.name} has no {curve.value}, only {', '.join(has)}: "
+                "use another profile, or soft:"
             )
         future = running()
         self._post(lambda now: self._dispatcher.load(curve, data, future, now))

@@ -215,7 +215,7 @@ def check_backends() -> list[Finding]:
         else:
             findings.append(Finding("eth_keys", Level.OK, chosen or "coincurve"))
     if importlib.util.find_spec("ccxt") is not None:
-        found = "its keccak and ECDSA are pure Python: milliseconds an order"
+        found = "its keccak is pure Python: milliseconds an order of some venues"
         mend = "intaglio.adapters.ccxt.install() where you import ccxt"
         findings.append(Finding("ccxt", Level.NOTE, found, mend))
     return findings

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from intaglio.config import DeviceConfig, Health
-from intaglio.errors import BadCurveError, ClosedError, IntaglioError, VerifyError
+from intaglio.errors import BadCurveError, ClosedError, InputError, IntaglioError, VerifyError
 from intaglio.lane import Lane
 from intaglio.metrics import DeviceStats, log
 from intaglio.values import Counters, Key
@@ -108,6 +108,8 @@ class Member:
         self.rate = 0.0
         self.capacity = 0
         self.last_error = ""
+        self.wrong: InputError | None = None
+        """What is wrong with its configuration, so that it can never be opened."""
         self.counters: Counters | None = None
         self.stats = DeviceStats(config.name)
         self.tried = threading.Event()
@@ -252,6 +254,8 @@ class Member:
     def _out(self, error: Exception) -> None:
         with self._owner.lock:
             wrong = isinstance(error, VerifyError)
+            if isinstance(error, InputError):
+                self.wrong = error
             if self.state is State.DOWN:
                 self.state = State.QUARANTINED if wrong else State.DOWN
                 self.last_error = str(error)

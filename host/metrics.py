@@ -15,7 +15,7 @@ import json
 import logging
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import accumulate
@@ -31,6 +31,9 @@ Stage = Literal["queue", "link", "engine", "verify", "total"]
 STAGES: tuple[Stage, ...] = ("queue", "link", "engine", "verify", "total")
 """``queue``: submitted until sent; ``link``: sent until answered, the device's own time included;
 ``engine``: the device's cycles, if it tells its clock; ``verify``: the check on this host."""
+
+Times = dict[Stage, float]
+"""Seconds of one signature by stage."""
 
 BUCKETS_S = (*(base * 10.0**power for power in range(-6, 1) for base in (1, 2, 5)), 10.0)
 """Upper bounds of the histograms' buckets, in seconds: 1 us to 10 s."""
@@ -78,6 +81,8 @@ class DeviceStats:
     stages: dict[Stage, Histogram] = field(
         default_factory=lambda: {stage: Histogram() for stage in STAGES}
     )
+    tap: Callable[[Times], object] | None = None
+    """Called with the times of each signature, by the thread that counts it."""
 
     def signed(
         self,
@@ -90,14 +95,20 @@ class DeviceStats:
         times: int = 1,
     ) -> None:
         """Count a signature that was given out and the seconds it took, or ``times`` alike."""
-        stages = self.stages
         self.ops[curve] += times
-        stages["queue"].observe(queue_s, times)
-        stages["link"].observe(link_s, times)
-        stages["verify"].observe(verify_s, times)
-        stages["total"].observe(queue_s + link_s + verify_s, times)
+        spent: Times = {
+            "queue": queue_s,
+            "link": link_s,
+            "verify": verify_s,
+            "total": queue_s + link_s + verify_s,
+        }
         if engine_s is not None:
-            stages["engine"].observe(engine_s, times)
+            spent["engine"] = engine_s
+        for stage, seconds in spent.items():
+            self.stages[stage].observe(seconds, times)
+        if self.tap is not None:
+            for _ in range(times):
+                self.tap(spent)
 
     def failed(self, error: BaseException | None) -> None:
         """Count a request that ended in ``error``."""
@@ -130,7 +141,7 @@ class Exporter:
 
     def collect(self) -> Iterator[Any]:
         """Metric families, as a registry of prometheus-client asks for them."""
-        families, stats = self._families, _stats_of(self._signer)
+        families, stats = self._families, stats_of(self._signer)
         ops = families.CounterMetricFamily(
             "signing_ops", "Signatures given out", labels=["device", "curve"]
         )
@@ -146,7 +157,8 @@ class Exporter:
             for name, count in one.errors.copy().items():
                 errors.add_metric([one.device, name], count)
             for stage, histogram in one.stages.items():
-                seconds.add_metric([one.device, stage], _buckets(histogram), histogram.sum_s)
+                if histogram.total:
+                    seconds.add_metric([one.device, stage], _buckets(histogram), histogram.sum_s)
         yield from (ops, errors, seconds)
         for name, (attribute, text) in COUNTERS.items():
             family = families.CounterMetricFamily(name, text, labels=["device"])
@@ -187,7 +199,7 @@ def export(signer: Signer, registry: Any = None) -> Exporter:
     return exporter
 
 
-def _stats_of(signer: Signer) -> list[DeviceStats]:
+def stats_of(signer: Signer) -> list[DeviceStats]:
     """What a device or each member of a pool has counted."""
     stats = getattr(signer, "stats", None)
     if stats is None:

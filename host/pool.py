@@ -45,7 +45,8 @@ TICK_S = 0.5
 class Pool(QueuedSigner):
     """Signs on the devices of ``config``; see the module. ``opener`` connects to a device's URL.
 
-    Opening waits until every member was tried once; :class:`LinkError` if none of them is up.
+    Opening waits until every member was tried once; :class:`LinkError` if none of them is up,
+    :class:`InputError` if a URL makes no sense.
     :attr:`keys` are the configured keys by name; more can be loaded as on every signer.
     """
 
@@ -75,6 +76,9 @@ class Pool(QueuedSigner):
         self._supervisor.start()
         for member in self._router.members:
             member.tried.wait()
+            if member.wrong is not None:
+                self.close()
+                raise member.wrong
         if not any(member.state is State.UP for member in self._router.members):
             reasons = "; ".join(member.last_error for member in self._router.members)
             self.close()
@@ -118,7 +122,11 @@ class Pool(QueuedSigner):
             self._check_open()
             if any(one.config.name == config.name for one in self._router.members):
                 raise InputError(f"the pool has a member {config.name!r} already: name another")
-        self._admit_member(config, 0).tried.wait()
+        member = self._admit_member(config, 0)
+        member.tried.wait()
+        if member.wrong is not None:
+            self.remove(config.name, drain=False)
+            raise member.wrong
 
     def remove(self, name: str, *, drain: bool = True, timeout_s: float | None = None) -> None:
         """Take the member ``name`` out, once its work has ended; without ``drain``, at once.
@@ -305,8 +313,8 @@ class Pool(QueuedSigner):
                 fail(
                     task.work.promise,
                     LinkError(
-                        f"no device of the pool was up for {patience_s:g} s: see members(), "
-                        "or give the pool a fallback"
+                        f"no device of the pool that holds this {task.work.key.curve.value} key "
+                        f"was up for {patience_s:g} s: see members(), or give the pool a fallback"
                     ),
                 )
             if next_at is not None:
@@ -355,12 +363,7 @@ class Pool(QueuedSigner):
         )
 
     def _hold(self, curve: Curve, secret: bytes, devices: tuple[str, ...]) -> HeldKey:
-        point = check.public_point(curve, secret)
-        if point is None:
-            raise InvalidKeyError(
-                "the secp256k1 secret is 0 or not below the group order: use another"
-            )
-        held = HeldKey(Key(curve, point), bytearray(secret), devices)
+        held = HeldKey(check.key_of(curve, secret), bytearray(secret), devices)
         with self.lock:
             self._held[held.key] = held
         return held

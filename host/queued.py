@@ -5,18 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
 
-from intaglio.deadline import due_at, late
+from intaglio.deadline import late
 from intaglio.errors import BusyError, IntaglioError
-from intaglio.promise import InOrder, Promise, fail
+from intaglio.promise import Batch, InOrder, Promise, fail
 from intaglio.signer import Signer
 from intaglio.values import Key, Signature, SignRequest
 from intaglio.work import SignItem, Work, parts, prepare
 
 MAX_QUEUED = 1 << 16
 """Requests that a signer holds before it refuses more."""
+MAX_PENDING = 1024
+"""Requests of one ``sign_many`` that wait at once."""
+CHUNK = 256
+"""Requests of ``sign_many`` that are handed on together."""
+CHUNK_S = 0.001
+"""Seconds after which a chunk that fills slowly is handed on as it is."""
 _ORDERS_KEPT = 64
 
 
@@ -45,20 +53,8 @@ class QueuedSigner(Signer):
     def _admit(self, work: Work) -> None:
         """Raise :class:`InputError` if ``work`` is not for this signer: an unknown key, say."""
 
-    def submit(
-        self,
-        key: Key,
-        message: bytes | None = None,
-        *,
-        digest: bytes | None = None,
-        deadline: float | None = None,
-        timeout_s: float | None = None,
-        ordered: bool = False,
-    ) -> Future[Signature]:
-        """Future of :meth:`sign`. It can be cancelled until the request is sent to a device."""
-        deadline = due_at(deadline, timeout_s)
+    def _submit(self, request: SignRequest) -> Future[Signature]:
         future: Future[Signature] = Future()
-        request = SignRequest(key, message, digest, deadline, ordered)
         work = self._prepare(request, future, time.monotonic())
         try:
             self.enqueue([work])
@@ -66,6 +62,23 @@ class QueuedSigner(Signer):
             fail(work.promise, error)
             raise
         return future
+
+    def _sign_all(self, requests: Iterable[SignItem]) -> list[Signature | IntaglioError]:
+        pending: deque[Batch[Signature]] = deque()
+        results: list[Any] = []
+        for chunk in chunks(requests):
+            if len(pending) >= MAX_PENDING // CHUNK:
+                results += pending.popleft().wait()
+            batch: Batch[Signature] = Batch(len(chunk))
+            pending.append(batch)
+            self.start_batch(chunk, batch)
+        for batch in pending:
+            results += batch.wait()
+        return results
+
+    def start_batch(self, requests: Sequence[SignItem], batch: Batch[Signature]) -> None:
+        """Start signing all of ``requests``; number ``n`` ends in ``batch.results[n]``."""
+        self.start_many(list(zip(requests, batch.slots(), strict=True)))
 
     def start_many(self, requests: Sequence[tuple[SignItem, Promise[Signature]]]) -> None:
         works = []
@@ -107,3 +120,22 @@ class QueuedSigner(Signer):
                 self._orders = {key: kept for key, kept in self._orders.items() if not kept.empty}
             order = self._orders.setdefault(work.key, InOrder())
             work.promise = order.hold(work.promise, too_late)
+
+
+def chunks(requests: Iterable[SignItem]) -> Iterator[list[SignItem]]:
+    """``requests`` in lists of up to :data:`CHUNK`; shorter if they come slowly."""
+    if isinstance(requests, list | tuple):
+        for start in range(0, len(requests), CHUNK):
+            yield list(requests[start : start + CHUNK])
+        return
+    chunk: list[SignItem] = []
+    began = 0.0
+    for request in requests:
+        if not chunk:
+            began = time.monotonic()
+        chunk.append(request)
+        if len(chunk) >= CHUNK or time.monotonic() - began > CHUNK_S:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -51,8 +51,8 @@ class _Bench:
         self.longest = signer.identity.max_message_bytes
 
     def secret(self) -> bytes:
-        """32 bytes valid on either curve."""
-        return self.random.randrange(1, params.SECP256K1.order).to_bytes(32, "big")
+        """32 bytes valid on every curve."""
+        return self.random.randrange(1, params.P256.order).to_bytes(32, "big")
 
     def load(self, curve: Curve, secret: bytes) -> Key:
         key = self.signer.load_key(curve, secret)
@@ -140,10 +140,10 @@ def _lengths(bench: _Bench, curve: Curve) -> str:
     return f"{len(lengths)} lengths of 0..{lengths[-1]}; {len(too_long)} refused"
 
 
-def _digests(bench: _Bench) -> str:
-    order = params.SECP256K1.order
+def _digests(bench: _Bench, curve: Curve) -> str:
+    order = curve.order
     secret = bench.secret()
-    key = bench.load(Curve.SECP256K1, secret)
+    key = bench.load(curve, secret)
     values = (
         0,
         1,
@@ -163,17 +163,17 @@ def _digests(bench: _Bench) -> str:
     return f"{len(digests)} digests, 0 and n and 2^256-1 among them"
 
 
-def _edge_keys(bench: _Bench) -> str:
-    order = params.SECP256K1.order
+def _edge_keys(bench: _Bench, curve: Curve) -> str:
+    order = curve.order
     good = (1, 2, order - 2, order - 1)
     for scalar in good:
         secret = scalar.to_bytes(32, "big")
-        key = bench.load(Curve.SECP256K1, secret)
+        key = bench.load(curve, secret)
         bench.expect_signature(bench.signer.submit(key, b"edge"), key, secret, b"edge")
     for scalar in (0, order, 2**256 - 1):
         secret = scalar.to_bytes(32, "big")
-        refused = "a secp256k1 key of 0 or not below n"
-        bench.expect_refused(refused, bench.signer.load_key, Curve.SECP256K1, secret)
+        refused = f"a {curve.value} key of 0 or not below n"
+        bench.expect_refused(refused, bench.signer.load_key, curve, secret)
     return f"{len(good)} keys at the ends of 1..n-1; 0, n and 2^256-1 refused"
 
 
@@ -240,14 +240,14 @@ def _counters(bench: _Bench) -> str:
 
 
 def _checks(bench: _Bench) -> Iterator[tuple[str, Callable[[], str]]]:
-    names = {Curve.ED25519: "RFC 8032 vectors", Curve.SECP256K1: "RFC 6979 vectors"}
     for curve in bench.curves:
-        yield f"{curve.value}: {names[curve]}", partial(_published, bench, curve)
+        rfc = "RFC 8032" if curve is Curve.ED25519 else "RFC 6979"
+        yield f"{curve.value}: {rfc} vectors", partial(_published, bench, curve)
         yield f"{curve.value}: equal to {reference.LIBRARY[curve]}", partial(_random, bench, curve)
         yield f"{curve.value}: lengths", partial(_lengths, bench, curve)
-    if Curve.SECP256K1 in bench.curves:
-        yield "secp256k1: digests", partial(_digests, bench)
-        yield "secp256k1: edge keys", partial(_edge_keys, bench)
+        if curve is not Curve.ED25519:
+            yield f"{curve.value}: digests", partial(_digests, bench, curve)
+            yield f"{curve.value}: edge keys", partial(_edge_keys, bench, curve)
     yield "keys kept apart", partial(_isolation, bench)
     yield "wiping", partial(_wiped, bench)
     if Curve.ED25519 in bench.curves:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from intaglio import check
 from intaglio.curve import Curve
+from intaglio.deadline import due_at
 from intaglio.errors import IntaglioError
-from intaglio.promise import Batch, Promise, fail, succeed
-from intaglio.values import Counters, Identity, Key, Signature
+from intaglio.promise import Promise, fail, succeed
+from intaglio.values import Counters, Identity, Key, Signature, SignRequest
 from intaglio.work import SignItem, parts, unknown_key
 
 Secret = bytes | bytearray | memoryview
 
 T = TypeVar("T")
-
-MAX_PENDING = 1024
-"""Requests of one :meth:`Signer.sign_many` that wait at once."""
-CHUNK = 256
-"""Requests handed on together by :meth:`Signer.sign_many`."""
-CHUNK_S = 0.001
-"""Seconds after which a chunk that fills slowly is handed on as it is."""
 
 __all__ = ["Secret", "SignItem", "Signer", "done", "failed", "unknown_key"]
 
@@ -50,17 +42,12 @@ class Signer(ABC):
         """Future of :meth:`load_key`."""
 
     @abstractmethod
-    def submit(
-        self,
-        key: Key,
-        message: bytes | None = None,
-        *,
-        digest: bytes | None = None,
-        deadline: float | None = None,
-        timeout_s: float | None = None,
-        ordered: bool = False,
-    ) -> Future[Signature]:
-        """Future of :meth:`sign`. It can be cancelled until the request is sent to a device."""
+    def _submit(self, request: SignRequest) -> Future[Signature]:
+        """Start ``request``. Raises :class:`InputError` for one that is wrong."""
+
+    @abstractmethod
+    def _sign_all(self, requests: Iterable[SignItem]) -> list[Signature | IntaglioError]:
+        """What became of each of ``requests``."""
 
     @abstractmethod
     def submit_public_key(self, key: Key) -> Future[bytes]:
@@ -82,10 +69,11 @@ class Signer(ABC):
         """
 
     def load_key(self, curve: Curve | str, secret: Secret) -> Key:
-        """Key with the 32 bytes ``secret``: an Ed25519 seed (RFC 8032) or a secp256k1 scalar.
+        """Key with the 32 bytes ``secret``: an Ed25519 seed (RFC 8032) or an ECDSA scalar.
 
         Any number of keys can be held; a device's key slots are a cache of them. Raises
-        :class:`intaglio.InvalidKeyError` if a secp256k1 secret is 0 or not below the group order.
+        :class:`intaglio.InvalidKeyError` if a scalar is 0 or not below the group order,
+        :class:`intaglio.BadCurveError` for a curve that the device does not have.
         """
         return self.submit_load(curve, secret).result()
 
@@ -94,7 +82,7 @@ class Signer(ABC):
 
         After an error none of ``keys`` stays loaded.
         """
-        futures = [self.submit_load(curve, secret) for curve, secret in keys]
+        futures = [self._start_load(curve, secret) for curve, secret in keys]
         outcomes: list[Key | IntaglioError] = [_outcome(future) for future in futures]
         for outcome in outcomes:
             if isinstance(outcome, IntaglioError):
@@ -106,25 +94,27 @@ class Signer(ABC):
         """Public key in the form of :attr:`Key.public_key`, asked of the device again."""
         return self.submit_public_key(key).result()
 
+    def submit(
+        self,
+        key: Key,
+        message: bytes | None = None,
+        *,
+        digest: bytes | None = None,
+        deadline: float | None = None,
+        timeout_s: float | None = None,
+        ordered: bool = False,
+    ) -> Future[Signature]:
+        """Future of :meth:`sign`. It can be cancelled until the request is sent to a device."""
+        due = due_at(deadline, timeout_s)
+        return self._submit(SignRequest(key, message, digest, due, ordered))
+
     def start_many(self, requests: Sequence[tuple[SignItem, Promise[Signature]]]) -> None:
         """Start signing all of ``requests``; each promise ends in its signature or its error."""
         for item, promise in requests:
             try:
-                one = parts(item)
-                future = self.submit(
-                    one.key,
-                    one.message,
-                    digest=one.digest,
-                    deadline=one.deadline,
-                    ordered=one.ordered,
-                )
-                succeed(promise, future.result())
+                succeed(promise, self._submit(parts(item)).result())
             except IntaglioError as error:
                 fail(promise, error)
-
-    def start_batch(self, requests: Sequence[SignItem], batch: Batch[Signature]) -> None:
-        """Start signing all of ``requests``; number ``n`` ends in ``batch.results[n]``."""
-        self.start_many(list(zip(requests, batch.slots(), strict=True)))
 
     def sign(
         self,
@@ -136,18 +126,17 @@ class Signer(ABC):
         timeout_s: float | None = None,
         ordered: bool = False,
     ) -> Signature:
-        """Signature of ``message`` (0..4096 bytes), or of ``digest`` (32 bytes, secp256k1 only).
+        """Signature of ``message`` (0..4096 bytes), or of ``digest`` (32 bytes, not for Ed25519).
 
-        Ed25519 is RFC 8032. secp256k1 signs SHA-256 of the message, or the digest as it is, by
-        ECDSA with RFC 6979 nonces and low s. Both are deterministic.
+        Ed25519 is RFC 8032. The others sign SHA-256 of the message, or the digest as it is, by
+        ECDSA with RFC 6979 nonces; on secp256k1 s is low. All are deterministic.
 
         What would not be signed by ``deadline`` (seconds of :func:`time.monotonic`) or within
         ``timeout_s`` seconds is refused in :class:`intaglio.DeadlineError`. Those ``ordered`` are
         given out in the order of their submission, key by key, whatever order devices answer in.
         """
-        return self.submit(
-            key, message, digest=digest, deadline=deadline, timeout_s=timeout_s, ordered=ordered
-        ).result()
+        due = deadline if timeout_s is None else due_at(deadline, timeout_s)
+        return self._sign(key, message, digest, due, ordered)
 
     @overload
     def sign_many(
@@ -167,16 +156,7 @@ class Signer(ABC):
         One wrong request does not hold up the others: with ``return_exceptions`` its exception
         stands in its place, else the first is raised after all have ended.
         """
-        pending: deque[Batch[Signature]] = deque()
-        results: list[Any] = []
-        for chunk in chunks(requests):
-            if len(pending) >= MAX_PENDING // CHUNK:
-                results += pending.popleft().wait()
-            batch: Batch[Signature] = Batch(len(chunk))
-            pending.append(batch)
-            self.start_batch(chunk, batch)
-        for batch in pending:
-            results += batch.wait()
+        results: list[Any] = self._sign_all(requests)
         if return_exceptions:
             return results
         for result in results:
@@ -192,10 +172,11 @@ class Signer(ABC):
         *,
         digest: bytes | None = None,
     ) -> bool:
-        """Whether ``signature`` is valid, by libsodium or libsecp256k1 on this host.
+        """Whether ``signature`` is valid, by the libraries of this host.
 
         ``key`` is a :class:`Key` or a public key: 32 bytes for Ed25519, SEC 1 of 33 or 65 bytes for
-        secp256k1. ECDSA signatures with a high s are refused, as libsecp256k1 does.
+        ECDSA, on the curve that a :class:`Signature` names, else secp256k1. There a high s is
+        refused, as libsecp256k1 does.
         """
         return check.verify(key, message, signature, digest=digest)
 
@@ -221,28 +202,25 @@ class Signer(ABC):
     ) -> None:
         self.close()
 
+    def _sign(
+        self,
+        key: Key,
+        message: bytes | None,
+        digest: bytes | None,
+        deadline: float | None,
+        ordered: bool,
+    ) -> Signature:
+        return self._submit(SignRequest(key, message, digest, deadline, ordered)).result()
+
+    def _start_load(self, curve: Curve | str, secret: Secret) -> Future[Key]:
+        try:
+            return self.submit_load(curve, secret)
+        except IntaglioError as error:
+            return failed(error)
+
     def _forget(self, keys: Iterable[Key]) -> None:
         for future in [self.submit_wipe(key) for key in keys]:
             _outcome(future)
-
-
-def chunks(requests: Iterable[SignItem]) -> Iterator[list[SignItem]]:
-    """``requests`` in lists of up to :data:`CHUNK`; shorter if they come slowly."""
-    if isinstance(requests, list | tuple):
-        for start in range(0, len(requests), CHUNK):
-            yield list(requests[start : start + CHUNK])
-        return
-    chunk: list[SignItem] = []
-    began = 0.0
-    for request in requests:
-        if not chunk:
-            began = time.monotonic()
-        chunk.append(request)
-        if len(chunk) >= CHUNK or time.monotonic() - began > CHUNK_S:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def done(value: T) -> Future[T]:

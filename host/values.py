@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from intaglio import wire
-from intaglio.curve import Curve
+from intaglio.curve import DEVICE_CURVES, Curve
 from intaglio.errors import InputError, ProtocolError
 
 
@@ -19,7 +19,7 @@ class Key:
     __slots__ = ("__weakref__", "_curve", "_point")
 
     def __init__(self, curve: Curve, point: bytes) -> None:
-        """``point``: Ed25519 the 32 bytes A; secp256k1 the 64 bytes X || Y, big-endian."""
+        """``point``: Ed25519 the 32 bytes A; else the 64 bytes X || Y, big-endian."""
         self._curve = curve
         self._point = point
 
@@ -30,14 +30,14 @@ class Key:
 
     @property
     def public_key(self) -> bytes:
-        """Ed25519: 32 bytes (RFC 8032); secp256k1: 33 bytes, compressed (SEC 1 section 2.3.3)."""
+        """Ed25519: 32 bytes (RFC 8032); else 33 bytes, compressed (SEC 1 section 2.3.3)."""
         if self._curve is Curve.ED25519:
             return self._point
         return bytes([2 + (self._point[63] & 1)]) + self._point[:32]
 
     @property
     def public_key_uncompressed(self) -> bytes:
-        """secp256k1: 65 bytes (SEC 1 section 2.3.3). Raises :class:`InputError` for Ed25519."""
+        """65 bytes (SEC 1 section 2.3.3). Raises :class:`InputError` for Ed25519."""
         if self._curve is Curve.ED25519:
             raise InputError("an ed25519 public key has one form only: use public_key")
         return b"\x04" + self._point
@@ -49,13 +49,12 @@ class Key:
         raise TypeError("a Key belongs to its signer and cannot be pickled or copied")
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """A signature and what the device told about making it.
 
     ``raw`` is R || S (RFC 8032) or r || s (32 bytes each, big-endian). ``recid`` is the recovery
-    id 0..3 of an ECDSA signature, ``None`` for Ed25519. ``cycles`` are the device's clock cycles
-    from the last request byte to the reply, 0 from software.
+    id 0..3 of a secp256k1 signature, else ``None``. ``cycles`` are the device's clock cycles from
+    the last request byte to the reply, 0 from software.
     """
 
     raw: bytes
@@ -77,9 +76,11 @@ class Signature:
     def recid_bit(self) -> int:
         """Recovery id as the one bit ("v", "yParity") that most venues take.
 
-        Raises :class:`InputError` for Ed25519 and for a recovery id of 2 or 3 (r overflowed the
+        Raises :class:`InputError` where there is no recovery id, and for 2 or 3 (r overflowed the
         order: chance 2**-127), which one bit cannot tell.
         """
+        if self.recid is None:
+            raise InputError(f"signatures on {self.curve.value} have no recovery id")
         if self.recid not in (0, 1):
             raise InputError(f"recovery id {self.recid} does not fit one bit: send it whole")
         return int(self.recid)
@@ -148,7 +149,7 @@ class Identity:
             raise ProtocolError(f"{name} tells a limit of 0 in its identity record: reflash it")
         return cls(
             name=name,
-            curves=tuple(curve for curve in Curve if record["curves"] >> curve.wire_id & 1),
+            curves=tuple(curve for curve in DEVICE_CURVES if record["curves"] >> curve.wire_id & 1),
             profile=record["profile"].rstrip(b"\0").decode("ascii", "replace"),
             version=record["version"],
             release_check=wire.ReleaseCheck(min(record["release_check"], 2)),

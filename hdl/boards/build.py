@@ -26,7 +26,7 @@ from pathlib import Path
 import intaglio
 from intaglio import wire
 from intaglio.bitstreams import Manifest
-from intaglio.curve import Curve
+from intaglio.curve import DEVICE_CURVES
 from intaglio.errors import InputError
 from intaglio.hdl.digest import rtl_digest
 from intaglio.hdl.profiles import PROFILES, Profile
@@ -95,7 +95,7 @@ def cycles_per_signature(profile: str) -> dict[str, int | None]:
         point for point in entry_points(group=MEASUREMENTS) if point.name == "cycles_per_signature"
     ]
     if not found:
-        return {curve.value: None for curve in Curve}
+        return {curve.value: None for curve in DEVICE_CURVES}
     return {str(curve): int(cycles) for curve, cycles in found[0].load()(profile).items()}
 
 
@@ -215,7 +215,7 @@ def _build(
         wire_version=wire.VERSION,
         tools=told,
         utilisation=best.utilisation,
-        cycles_per_signature={curve.value: None for curve in Curve},
+        cycles_per_signature={curve.value: None for curve in DEVICE_CURVES},
     )
     return manifest, data
 

@@ -1,12 +1,19 @@
 """Private keys of the ``cryptography`` package that are in a device.
 
-They are accepted where the package's own are: by PyJWT (``EdDSA``, ``ES256K``), by x509 builders.
+They are accepted where the package's own are: by PyJWT (``EdDSA``, ``ES256K``, ``ES256``), by x509
+builders. P-256 (``ES256``) is signed in software only: by ``soft:``, or in a pool by the ``soft:``
+among its fallbacks.
 
 >>> import jwt
 >>> from intaglio.adapters.cryptography import Ed25519Key
 >>> key = Ed25519Key("soft:", bytes(range(32)))
 >>> token = jwt.encode({"sub": "order"}, key, algorithm="EdDSA")
 >>> jwt.decode(token, key.public_key(), algorithms=["EdDSA"])
+{'sub': 'order'}
+>>> from intaglio.adapters.cryptography import P256Key
+>>> key = P256Key("soft:", bytes(31) + b"\\x01")
+>>> token = jwt.encode({"sub": "order"}, key, algorithm="ES256")
+>>> jwt.decode(token, key.public_key(), algorithms=["ES256"])
 {'sub': 'order'}
 
 Whatever would show or need the private key itself raises :class:`PermissionError`.
@@ -15,7 +22,7 @@ Whatever would show or need the private key itself raises :class:`PermissionErro
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -30,7 +37,7 @@ from intaglio.values import Key
 
 
 class _InDevice:
-    """What both kinds of key refuse, and how they are copied: a copy is the same key."""
+    """What all kinds of key refuse, and how they are copied: a copy is the same key."""
 
     def private_bytes(self, *_: Any, **__: Any) -> NoReturn:
         """The private key is in the device: raises :class:`PermissionError`."""
@@ -65,29 +72,30 @@ class Ed25519Key(_InDevice, ed25519.Ed25519PrivateKey):
         return (await asyncio.wrap_future(self._signer.submit(self._key, bytes(data)))).raw
 
 
-class Secp256k1Key(_InDevice, ec.EllipticCurvePrivateKey):
-    """A secp256k1 key of ``signer`` (a signer or a device URL); signatures are DER.
+class _EcKey(_InDevice, ec.EllipticCurvePrivateKey):
+    """An ECDSA key on a 256-bit curve; signatures are DER, and always deterministic.
 
-    ``key`` is one the signer holds, or 32 secret bytes, which are loaded into it. Signatures are
-    always deterministic (RFC 6979 with SHA-256) and their s is low; OpenSSL's deterministic ones
-    have the same r and the same s or its negative. ``deterministic_signing=True`` with any other
-    hash than SHA-256 raises :class:`cryptography.exceptions.UnsupportedAlgorithm`.
+    Nonces are those of RFC 6979 with SHA-256: ``deterministic_signing=True`` with any other hash
+    raises :class:`cryptography.exceptions.UnsupportedAlgorithm`.
     """
 
+    _on: ClassVar[Curve]
+    _curve: ClassVar[ec.EllipticCurve]
+
     def __init__(self, signer: Signer | str, key: Key | Secret) -> None:
-        self._signer, self._key = hold(signer, Curve.SECP256K1, key)
+        self._signer, self._key = hold(signer, self._on, key)
 
     def public_key(self) -> ec.EllipticCurvePublicKey:
         point = self._key.public_key_uncompressed
-        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), point)
+        return ec.EllipticCurvePublicKey.from_encoded_point(self._curve, point)
 
     @property
     def curve(self) -> ec.EllipticCurve:
-        return ec.SECP256K1()
+        return self._curve
 
     @property
     def key_size(self) -> int:
-        return 256
+        return self._curve.key_size
 
     def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
         digest = ecdsa_digest(bytes(data), signature_algorithm)
@@ -99,6 +107,29 @@ class Secp256k1Key(_InDevice, ec.EllipticCurvePrivateKey):
         """:meth:`sign` that lets other tasks run while a device signs."""
         digest = ecdsa_digest(bytes(data), signature_algorithm)
         return (await asyncio.wrap_future(self._signer.submit(self._key, digest=digest))).der()
+
+
+class Secp256k1Key(_EcKey):
+    """A secp256k1 key of ``signer`` (a signer or a device URL).
+
+    ``key`` is one the signer holds, or 32 secret bytes, which are loaded into it. The s of
+    signatures is low: OpenSSL's deterministic ones have the same r and the same s or its negative.
+    """
+
+    _on = Curve.SECP256K1
+    _curve = ec.SECP256K1()
+
+
+class P256Key(_EcKey):
+    """A P-256 key of ``signer`` (a signer or a device URL), such as ``ES256`` wants.
+
+    ``key`` is one the signer holds, or 32 secret bytes, which are loaded into it. Signatures are
+    those that OpenSSL makes with ``deterministic_signing=True``, byte for byte. No device has this
+    curve: one without a ``soft:`` beside it raises :class:`intaglio.BadCurveError`.
+    """
+
+    _on = Curve.P256
+    _curve = ec.SECP256R1()
 
 
 def ecdsa_digest(data: bytes, algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:

@@ -2,6 +2,14 @@
 
 A *handle* is 32 bytes that fit where a library wants a private key but say nothing of it: adapters
 that are given a handle sign with the key it stands for, in whatever device that is.
+
+>>> from intaglio import Curve
+>>> from intaglio.adapters import devices
+>>> signer = devices.device("soft:")
+>>> handle = devices.handle(signer, signer.load_key(Curve.ED25519, bytes(range(32))))
+>>> devices.held_for(Curve.ED25519, handle).key
+<Key ed25519 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8>
+>>> devices.forget(handle)
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from intaglio.bench.histogram import Histogram
 from intaglio.bench.payloads import Parts
 from intaglio.errors import ClosedError, InputError, IntaglioError, LinkError
+from intaglio.metrics import STAGES, Times, stats_of
 from intaglio.queued import QueuedSigner
 from intaglio.signer import Signer
 from intaglio.values import Key, Signature
@@ -74,6 +75,10 @@ class Seen:
     """Handed to the driver until answered: all that is not ``wait`` and ``encode``."""
     cycles: Histogram = field(default_factory=Histogram)
     """Device cycles."""
+    stages: dict[str, Histogram] = field(
+        default_factory=lambda: {stage: Histogram() for stage in STAGES if stage != "total"}
+    )
+    """Parts of ``sign``, as the driver of a device counts them."""
     errors: Counter[str] = field(default_factory=Counter)
     signed: int = 0
     unsent: int = 0
@@ -88,6 +93,12 @@ class Seen:
         self.sign.record(now - made)
         if signature.cycles:
             self.cycles.record(signature.cycles)
+
+    def took(self, times: Times) -> None:
+        """Count what the driver says of a request."""
+        for stage, seconds in times.items():
+            if stage != "total":
+                self.stages[stage].record(round(seconds * 1e9))
 
     def failed(self, error: BaseException) -> None:
         """Count an error. Raises those after which no request can succeed."""
@@ -104,6 +115,8 @@ class Seen:
         """Count all that ``other`` has counted."""
         for name in ("latency", "wait", "encode", "sign", "cycles"):
             getattr(self, name).add(getattr(other, name))
+        for stage, histogram in self.stages.items():
+            histogram.add(other.stages[stage])
         self.errors += other.errors
         self.signed += other.signed
         self.unsent += other.unsent
@@ -126,8 +139,8 @@ def run(signer: Signer, key: Key, payload: Callable[[int], Parts], plan: Plan, t
     return _Threads(signer, key, payload, plan, tick).run()
 
 
-class _Pipelined:
-    """One thread submits and collects; the time of an answer is taken where it arrives."""
+class _Load:
+    """What both kinds of load are made of; arguments as of :func:`run`."""
 
     def __init__(
         self,
@@ -139,11 +152,28 @@ class _Pipelined:
     ) -> None:
         self._signer, self._key, self._payload = signer, key, payload
         self._plan, self._tick = plan, tick
+
+
+class _Pipelined(_Load):
+    """One thread submits and collects; the time of an answer is taken where it arrives."""
+
+    _seen: Seen
+
+    def run(self) -> Seen:
         self._seen = Seen()
         self._open = 0
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._times: deque[Times] = deque()
+        devices = stats_of(self._signer)
+        for stats in devices:
+            stats.tap = self._times.append
+        try:
+            return self._run()
+        finally:
+            for stats in devices:
+                stats.tap = None
 
-    def run(self) -> Seen:
+    def _run(self) -> Seen:
         plan, seen = self._plan, self._seen
         closed = plan.offsets is None
         number, due = 0, plan.due(0)
@@ -195,30 +225,22 @@ class _Pipelined:
                     self._seen.answered(due, made, now, future.result())
                 else:
                     self._seen.failed(error)
+                while self._times:
+                    self._seen.took(self._times.popleft())
                 answer = self._answers.get_nowait()
         except queue.Empty:
             return
 
 
-class _Threads:
+class _Threads(_Load):
     """As many threads as requests in flight, each signing the next."""
 
-    def __init__(
-        self,
-        signer: Signer,
-        key: Key,
-        payload: Callable[[int], Parts],
-        plan: Plan,
-        tick: Tick,
-    ) -> None:
-        self._signer, self._key, self._payload = signer, key, payload
-        self._plan, self._tick = plan, tick
-        self._lock = threading.Lock()
-        self._next = 0
-        self._error: BaseException | None = None
-        self._seen = [Seen() for _ in range(plan.in_flight)]
+    _error: BaseException | None = None
 
     def run(self) -> Seen:
+        self._lock = threading.Lock()
+        self._next = 0
+        self._seen = [Seen() for _ in range(self._plan.in_flight)]
         start = _clock()
         threads = [
             threading.Thread(target=self._work, args=(seen, start), daemon=True)

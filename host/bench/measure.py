@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from intaglio.bench import arrivals
+from intaglio.bench.histogram import Histogram
 from intaglio.bench.load import Plan, Seen, Tick, run
 from intaglio.bench.payloads import Parts
 from intaglio.curve import Curve
-from intaglio.metrics import STAGES, DeviceStats
 from intaglio.signer import Signer
 from intaglio.values import Key
 
@@ -22,7 +22,9 @@ SWEEP_RATES = (0.25, 0.5, 0.75)
 """Shares of an open loop's rate that a sweep adds."""
 
 _SECRET = bytes(range(1, 33))
-_Sums = dict[str, tuple[int, float]]
+
+Points = list[tuple[float, float]]
+"""Percentiles and the microseconds that as many do not exceed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,16 @@ class Result:
     cycles: dict[str, float]
     """Device cycles of a request; empty where there is no device."""
     stages: dict[str, dict[str, float]]
-    """By stage at least ``mean``; see :func:`_stages`."""
-    curve: list[tuple[float, float]] = field(repr=False)
+    """By stage; see :func:`_stages`."""
+    curve: Points = field(repr=False)
     """Percentiles and latency."""
+    stage_curves: dict[str, Points] = field(repr=False)
+    """The same of each stage."""
 
     def to_json(self) -> dict[str, Any]:
-        """All but the curve, for JSON."""
+        """All but the curves, for JSON."""
         values = asdict(self)
-        del values["curve"]
+        del values["curve"], values["stage_curves"]
         return values
 
 
@@ -69,9 +73,8 @@ class Subject:
         """Warm up, then measure. Raises what :func:`intaglio.bench.load.run` raises."""
         warm = Plan(3600.0, plan.in_flight, [0.0] * min(WARM_UP, plan.in_flight))
         run(self.signer, self.key, self.payload, warm, lambda done: None)
-        before = _sums(self.signer)
         seen = run(self.signer, self.key, self.payload, plan, self.tick)
-        return _result(loop, plan, seen, before, _sums(self.signer))
+        return _result(loop, plan, seen)
 
     def sweep(self, loop: str, plan: Plan, say: Callable[[str], None]) -> list[Result]:
         """Measure less load than ``plan``: fewer in flight, or the same arrivals slower."""
@@ -105,8 +108,9 @@ def _describe(plan: Plan) -> str:
     return f"{len(plan.offsets)} arrivals in {plan.seconds:g} s"
 
 
-def _result(loop: str, plan: Plan, seen: Seen, before: _Sums, after: _Sums) -> Result:
+def _result(loop: str, plan: Plan, seen: Seen) -> Result:
     elapsed_s = seen.last / 1e9
+    stages = _stages(plan, seen)
     return Result(
         loop=loop,
         in_flight=plan.in_flight,
@@ -120,40 +124,23 @@ def _result(loop: str, plan: Plan, seen: Seen, before: _Sums, after: _Sums) -> R
         errors=dict(seen.errors),
         latency_us=seen.latency.summary(1e3),
         cycles=seen.cycles.summary(1),
-        stages=_stages(plan, seen, before, after),
-        curve=[(percentile, value / 1e3) for percentile, value in seen.latency.curve()],
+        stages={name: histogram.summary(1e3) for name, histogram in stages.items()},
+        curve=_points(seen.latency),
+        stage_curves={name: _points(histogram) for name, histogram in stages.items()},
     )
 
 
-def _stages(plan: Plan, seen: Seen, before: _Sums, after: _Sums) -> dict[str, dict[str, float]]:
-    """``wait`` (open loop only), ``encode`` and ``sign`` from here, the others from the driver.
+def _stages(plan: Plan, seen: Seen) -> dict[str, Histogram]:
+    """Where the time went: ``wait`` (open loop only), ``encode`` and ``sign`` as seen from here.
 
     ``queue``, ``link`` (``engine`` a part of it) and ``verify`` are parts of ``sign`` and those of
-    :data:`intaglio.metrics.STAGES`; only their means are known. What the driver did not see is left
-    out.
+    :data:`intaglio.metrics.STAGES`. What the driver did not see is left out.
     """
-    own = {"wait": seen.wait, "encode": seen.encode, "sign": seen.sign}
+    stages = {"wait": seen.wait, "encode": seen.encode, "sign": seen.sign, **seen.stages}
     if plan.offsets is None:
-        del own["wait"]
-    stages = {name: histogram.summary(1e3) for name, histogram in own.items() if histogram.total}
-    for name, (count, sum_s) in after.items():
-        count_before, sum_before = before.get(name, (0, 0.0))
-        if name != "total" and count > count_before and sum_s > sum_before:
-            mean_us = (sum_s - sum_before) / (count - count_before) * 1e6
-            stages[name] = {"mean": round(mean_us, 3)}
-    return stages
+        del stages["wait"]
+    return {name: histogram for name, histogram in stages.items() if histogram.max}
 
 
-def _sums(signer: Signer) -> _Sums:
-    """Count and seconds of each stage, over all devices behind ``signer``."""
-    stats = getattr(signer, "stats", None)
-    if stats is None:
-        return {}
-    devices: list[DeviceStats] = list(stats) if isinstance(stats, Iterable) else [stats]
-    return {
-        name: (
-            sum(device.stages[name].total for device in devices),
-            sum(device.stages[name].sum_s for device in devices),
-        )
-        for name in STAGES
-    }
+def _points(histogram: Histogram) -> Points:
+    return [(percentile, value / 1e3) for percentile, value in histogram.curve()]

@@ -45,8 +45,11 @@ _FIRST = 1_764_000_000_000
 def of_order(curve: Curve) -> Callable[[int], Parts]:
     """Function from a number to the payload of an order of that number.
 
-    Raises :class:`InputError` if what encodes it is not installed.
+    Raises :class:`InputError` for a curve no venue here signs on, and if what encodes its orders is
+    not installed.
     """
+    if curve not in ORDERS:
+        raise InputError(f"no order of a venue here is signed on {curve.value}: give a size")
     order, counter = ORDERS[curve]
 
     def payload(number: int) -> Parts:

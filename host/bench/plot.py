@@ -1,4 +1,4 @@
-"""A picture of a measurement: percentiles of latency, and throughput against latency."""
+"""A picture of a measurement: percentiles of latency and stages, and throughput against latency."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from intaglio.bench.histogram import PERCENTILES, needed
-from intaglio.bench.measure import Result
+from intaglio.bench.measure import Points, Result
 from intaglio.errors import InputError
 
 SIZE_INCHES = (11.0, 4.5)
@@ -26,8 +26,10 @@ def check(path: Path) -> None:
 def draw(path: Path, title: str, result: Result, sweep: Sequence[Result]) -> None:
     """Write the PNG ``path``: the percentiles of ``result``, and ``sweep`` with it by throughput.
 
-    Raises :class:`InputError` if it cannot be written.
+    Raises :class:`InputError` if it cannot be written, or nothing was signed.
     """
+    if not result.signed:
+        raise InputError(f"{path} was not drawn, as nothing was signed: measure for longer")
     figure = needed("matplotlib.figure").Figure(SIZE_INCHES, layout="constrained")
     left, right = figure.subplots(1, 2)
     _percentiles(left, result)
@@ -40,8 +42,9 @@ def draw(path: Path, title: str, result: Result, sweep: Sequence[Result]) -> Non
 
 
 def _percentiles(axes: Any, result: Result) -> None:
-    above = [100.0 / (100.0 - percentile) for percentile, _ in result.curve]
-    axes.plot(above, [value for _, value in result.curve], drawstyle="steps-post")
+    for name, points in result.stage_curves.items():
+        _steps(axes, points, label=name, linewidth=1.0)
+    _steps(axes, result.curve, label="latency", color="black", linewidth=2.0)
     axes.set_xscale("log")
     ticks = {100.0 / (100.0 - value): f"{value:g}" for value in PERCENTILES.values()}
     axes.set_xticks(list(ticks), list(ticks.values()))
@@ -49,8 +52,14 @@ def _percentiles(axes: Any, result: Result) -> None:
     axes.set_xlabel("percentile")
     _microseconds(axes)
     since = "was made" if result.offered_per_second is None else "was meant to arrive"
-    axes.set_title(f"latency of a request since it {since}", fontsize="medium")
+    axes.set_title(f"latency of a request since it {since}, and its stages", fontsize="medium")
+    axes.legend(fontsize="small")
     axes.grid(True, alpha=0.3)
+
+
+def _steps(axes: Any, points: Points, **style: Any) -> None:
+    above = [100.0 / (100.0 - percentile) for percentile, _ in points]
+    axes.plot(above, [value for _, value in points], drawstyle="steps-post", **style)
 
 
 def _throughput(axes: Any, results: Sequence[Result]) -> None:

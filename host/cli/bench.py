@@ -156,14 +156,14 @@ def bench(
             "simulated": simulated,
         }
     title = f"{curve.value}, {payload_name}, on {device} ({about['profile']})"
-    if png is not None:
-        plot.draw(png, title + (", simulated" if simulated else ""), result, sweep)
-        say(f"wrote {png}")
     if as_json:
         lesser = {"sweep": [one.to_json() for one in sweep]} if png is not None else {}
         print_json(about | result.to_json() | lesser)
     else:
         _show(title, result, simulated)
+    if png is not None:
+        plot.draw(png, title + (", simulated" if simulated else ""), result, sweep)
+        say(f"wrote {png}")
     raise typer.Exit(OK if result.signed and not (result.errors or result.unsent) else FAILED)
 
 
@@ -215,7 +215,7 @@ def _show(title: str, result: Result, simulated: bool) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_row("latency", *(f"{value:,.1f}" for value in result.latency_us.values()))
     for stage, values in result.stages.items():
-        table.add_row(stage, *(f"{values[name]:,.1f}" if name in values else "" for name in names))
+        table.add_row(stage, *(f"{values[name]:,.1f}" for name in names))
     if result.cycles:
         cells = (f"{result.cycles[name]:,.0f}" for name in names)
         table.add_row("device cycles", *cells, end_section=True)

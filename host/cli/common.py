@@ -31,7 +31,7 @@ OK, FAILED, USAGE = 0, 1, 2
 
 _URLS = (
     "soft: (libraries), model: (golden model), sim: or sim:?profile=NAME (simulated board), "
-    "uart:/dev/ttyUSB0?baud=3000000 (serial port)."
+    "uart:/dev/ttyUSB0?baud=3000000 (serial port), pool:FILE.toml (many of them)."
 )
 Device = Annotated[
     str, typer.Option("--device", "-d", metavar="URL", envvar="INTAGLIO_DEVICE", help=_URLS)
@@ -120,7 +120,7 @@ def check_message(message: bytes) -> bytes:
     if len(message) > wire.MAX_MESSAGE_BYTES:
         raise InputError(
             f"the message has {len(message)} bytes; the limit is {wire.MAX_MESSAGE_BYTES}: "
-            "shorten it, or hash it yourself and sign the digest (secp256k1)"
+            "shorten it, or hash it yourself and sign the digest (ECDSA)"
         )
     return message
 

@@ -33,7 +33,7 @@ from intaglio.cli.common import (
 )
 from intaglio.cli.pipeline import Item, Outcome, Pipeline, failed
 from intaglio.cli.secret import read_secret
-from intaglio.curve import Curve
+from intaglio.curve import DEVICE_CURVES, Curve
 from intaglio.errors import InputError, IntaglioError
 from intaglio.signer import Signer
 from intaglio.values import Key, Signature
@@ -79,7 +79,7 @@ def demo(
     library gives for the same key and payload. --json prints a list of objects with order, curve,
     signature, cycles and equal.
     """
-    secrets = {curve: demo_secret(curve) for curve in Curve}
+    secrets = {curve: demo_secret(curve) for curve in DEVICE_CURVES}
     secrets.update(_own_keys(key or []))
     started = time.perf_counter()
     rows: list[_Row] = []
@@ -130,8 +130,8 @@ def _own_keys(options: list[str]) -> dict[Curve, bytes]:
     secrets = {}
     for option in options:
         name, colon, source = option.partition(":")
-        if not colon or name not in list(Curve):
-            names = " or ".join(f"{curve.value}:KEY" for curve in Curve)
+        if not colon or name not in DEVICE_CURVES:
+            names = " or ".join(f"{curve.value}:KEY" for curve in DEVICE_CURVES)
             raise InputError(f"--key of the demo names its curve too: write {names}")
         secrets[Curve(name)] = read_secret(source, Curve(name))
     return secrets
@@ -200,7 +200,7 @@ def _show(rows: list[_Row], bad: int, device: str, own: list[str]) -> None:
     )
     if bad or equal < len(rows):
         console.print(f"[bold red]{bad} not signed, {len(rows) - equal} different.[/]")
-    keys = " and ".join(curve.value for curve in Curve if curve.value not in own)
+    keys = " and ".join(curve.value for curve in DEVICE_CURVES if curve.value not in own)
     if keys:
         console.print(
             f"The {keys} keys are the demo's own, made from a published text: worth nothing."
@@ -211,7 +211,7 @@ def _show_cost(
     rows: list[_Row], alone: dict[str, int], opening_s: float, signing_s: float, simulated: bool
 ) -> None:
     console = stdout()
-    for curve in Curve:
+    for curve in DEVICE_CURVES:
         cycles = [row["cycles"] for row in rows if row["curve"] == curve.value]
         if any(cycles):
             least, most = f"{min(cycles):,}", f"{max(cycles):,}"

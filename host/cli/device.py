@@ -23,6 +23,8 @@ from intaglio.cli.common import (
 )
 from intaglio.doctor import Finding, Level
 from intaglio.errors import IntaglioError
+from intaglio.member import MemberStatus
+from intaglio.pool import Pool
 from intaglio.values import Counters, Identity
 
 _COUNTER_TEXT = {
@@ -36,6 +38,7 @@ _COUNTER_TEXT = {
     "host_resent": "requests sent again",
     "host_unmatched": "replies to no open request",
 }
+_READ_IT = "see the sentence on the left"
 _COLOUR = {
     Level.OK: "green",
     Level.NOTE: "cyan",
@@ -45,11 +48,21 @@ _COLOUR = {
 
 
 def info(device: Device = "soft:", timeout: Timeout = None, as_json: Json = False) -> None:
-    """Show what a device says of itself, and its counters of this session."""
+    """Show what a device says of itself, and its counters of this session.
+
+    Of a pool, also how each of its members is doing.
+    """
     with intaglio.open(device, timeout_s=timeout) as signer:
         identity, counters = signer.identity, signer.counters()
+        members = signer.members() if isinstance(signer, Pool) else []
     if as_json:
-        print_json({"identity": _as_dict(identity), "counters": dataclasses.asdict(counters)})
+        told: dict[str, Any] = {
+            "identity": _as_dict(identity),
+            "counters": dataclasses.asdict(counters),
+        }
+        if members:
+            told["members"] = [dataclasses.asdict(member) for member in members]
+        print_json(told)
         return
     table = Table(title=f"Device {device}", title_justify="left", show_header=False)
     for name, value in _identity_rows(identity):
@@ -58,6 +71,18 @@ def info(device: Device = "soft:", timeout: Timeout = None, as_json: Json = Fals
     for name, value in _counter_rows(counters):
         table.add_row(name, value)
     stdout().print(table)
+    if members:
+        stdout().print(_member_table(members))
+
+
+def _member_table(members: list[MemberStatus]) -> Table:
+    table = Table(title="Members", title_justify="left")
+    for heading in ("name", "device", "state", "last error"):
+        table.add_column(heading, overflow="fold")
+    for one in members:
+        state = f"{one.state}, fallback" if one.fallback else one.state
+        table.add_row(*(escape(text) for text in (one.name, one.url, state, one.last_error)))
+    return table
 
 
 def _as_dict(identity: Identity) -> dict[str, Any]:
@@ -104,7 +129,7 @@ def doctor(device: OptionalDevice = None, as_json: Json = False) -> None:
     """
     findings = machine.examine()
     if device is not None:
-        findings.append(_try_device(device))
+        findings += _try_device(device)
     good = machine.healthy(findings)
     if as_json:
         print_json([{**f._asdict(), "level": f.level.value} for f in findings])
@@ -123,11 +148,21 @@ def doctor(device: OptionalDevice = None, as_json: Json = False) -> None:
     raise typer.Exit(OK if good else FAILED)
 
 
-def _try_device(url: str) -> Finding:
+def _try_device(url: str) -> list[Finding]:
+    """Whether a device can be opened, and of a pool each member; a pool works without some."""
     what = f"device {url}"
     try:
         with intaglio.open(url) as signer:
             profile = signer.identity.profile
+            members = signer.members() if isinstance(signer, Pool) else []
     except IntaglioError as error:
-        return Finding(what, Level.PROBLEM, str(error), "see the sentence on the left")
-    return Finding(what, Level.OK, f"answers, profile {profile}")
+        return [Finding(what, Level.PROBLEM, str(error), _READ_IT)]
+    return [
+        Finding(what, Level.OK, f"answers, profile {profile}"),
+        *(
+            Finding(f"member {one.name}", Level.OK, f"{one.state}, {one.url}")
+            if not one.last_error
+            else Finding(f"member {one.name}", Level.WARNING, one.last_error, _READ_IT)
+            for one in members
+        ),
+    ]

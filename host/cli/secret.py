@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from intaglio import params, wire
+from intaglio import wire
 from intaglio.cli.common import say
 from intaglio.curve import Curve
 from intaglio.errors import InputError
@@ -49,11 +49,11 @@ def parse_secret(text: str, curve: Curve, what: str = "the key") -> bytes:
         ) from None
     if len(secret) != wire.KEY_BYTES:
         raise InputError(f"{what} has {len(secret)} bytes; it must have {wire.KEY_BYTES}")
-    if curve is Curve.SECP256K1:
+    if curve is not Curve.ED25519:
         scalar = int.from_bytes(secret, "big")
-        if not 0 < scalar < params.SECP256K1.order:
+        if not 0 < scalar < curve.order:
             wrong = "0" if scalar == 0 else "not below the group order n"
-            raise InputError(f"{what} is {wrong}; a secp256k1 key is one of 1..n-1")
+            raise InputError(f"{what} is {wrong}; a {curve.value} key is one of 1..n-1")
     return secret
 
 

@@ -47,7 +47,7 @@ Digest = Annotated[
     typer.Option(
         "--digest",
         metavar="HEX",
-        help="secp256k1: a 32-byte digest, signed as it is (e.g. Keccak).",
+        help="Not for Ed25519: a 32-byte digest, signed as it is (e.g. Keccak).",
     ),
 ]
 
@@ -73,8 +73,9 @@ def sign(
 ) -> None:
     """Sign a message or a digest, or with --batch a file of them.
 
-    Ed25519 signs the message (RFC 8032). secp256k1 signs the SHA-256 of the message, or the digest
-    as it is, by ECDSA with the nonce of RFC 6979 and low s.
+    Ed25519 signs the message (RFC 8032). secp256k1 and p256 sign the SHA-256 of the message, or the
+    digest as it is, by ECDSA with the nonce of RFC 6979; on secp256k1 s is low. No device has p256:
+    software signs with it.
 
     A line of a batch that cannot be signed gives {"error": sentence, "line": number} in its place;
     the lines before and after it are signed, and the exit status is 1.
@@ -104,9 +105,9 @@ def sign(
 
 
 def public_fields(key: Key) -> dict[str, Any]:
-    """The public key in hexadecimal; for secp256k1 compressed and uncompressed (SEC 1)."""
+    """The public key in hexadecimal; for ECDSA compressed and uncompressed (SEC 1)."""
     fields = {"public_key": key.public_key.hex()}
-    if key.curve is Curve.SECP256K1:
+    if key.curve is not Curve.ED25519:
         fields["public_key_uncompressed"] = key.public_key_uncompressed.hex()
     return fields
 

@@ -20,8 +20,9 @@ from intaglio.cli.common import (
 from intaglio.cli.sign import Digest, Message, MessageFile
 from intaglio.curve import Curve
 from intaglio.errors import InputError
+from intaglio.values import Signature
 
-_KEY_BYTES = {Curve.ED25519: (32,), Curve.SECP256K1: (33, 65)}
+_ECDSA_BYTES = (33, 65)
 
 
 def verify(
@@ -32,7 +33,7 @@ def verify(
             "--public-key",
             "-p",
             metavar="HEX",
-            help="Ed25519: 32 bytes; secp256k1: SEC 1, 33 bytes (compressed) or 65.",
+            help="Ed25519: 32 bytes; the others: SEC 1, 33 bytes (compressed) or 65.",
         ),
     ],
     signature: Annotated[
@@ -44,23 +45,24 @@ def verify(
     device: OptionalDevice = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a signature is valid, by libsodium or libsecp256k1 on this machine.
+    """Say whether a signature is valid, by libsodium, libsecp256k1 or OpenSSL on this machine.
 
     No device is needed: devices sign and do not verify. With --device the device's own driver is
-    opened and asked, which gives the same answer. ECDSA signatures with a high s are refused, as
-    libsecp256k1 refuses them. The exit status is 0 if valid and 1 if not.
+    opened and asked, which gives the same answer. A high s on secp256k1 is refused, as
+    libsecp256k1 refuses it. The exit status is 0 if valid and 1 if not.
     """
     payload = read_payload(curve, message, message_file, digest)
     key = from_hex(public_key, "public key")
-    if len(key) not in _KEY_BYTES[curve]:
-        allowed = " or ".join(map(str, _KEY_BYTES[curve]))
+    sizes = (32,) if curve is Curve.ED25519 else _ECDSA_BYTES
+    if len(key) not in sizes:
+        allowed = " or ".join(map(str, sizes))
         raise InputError(f"the public key has {len(key)} bytes; for {curve} it must have {allowed}")
-    raw = from_hex(signature, "signature", 64)
+    given = Signature(from_hex(signature, "signature", 64), curve)
     if device is None:
-        valid = check.verify(key, payload.message, raw, digest=payload.digest)
+        valid = check.verify(key, payload.message, given, digest=payload.digest)
     else:
         with intaglio.open(device) as signer:
-            valid = signer.verify(key, payload.message, raw, digest=payload.digest)
+            valid = signer.verify(key, payload.message, given, digest=payload.digest)
     if as_json:
         print_json({"curve": curve.value, "valid": valid})
     else:

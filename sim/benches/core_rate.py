@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 
 from intaglio import wire
-from intaglio.curve import Curve
+from intaglio.curve import DEVICE_CURVES
 from intaglio.sim import bfm
 from intaglio.sim.benches.core_host import CURVES, Host, secret, split
 from intaglio.wire import CurveId, Op, Status
@@ -53,6 +53,6 @@ async def steady_rate(dut: Any) -> None:
                 await host.send(request())
         await host.idle()
         clocks = ends[(WARM + MEASURED) * jobs - 1] - ends[WARM * jobs - 1]
-        (name,) = (each.value for each in Curve if each.wire_id == curve)
+        (name,) = (each.value for each in DEVICE_CURVES if each.wire_id == curve)
         rates[name] = round(clocks / (MEASURED * jobs))
     bfm.record("cycles_per_signature", rates)

@@ -10,6 +10,7 @@ import pytest
 import intaglio
 import intaglio.aio
 from intaglio import Curve, SignRequest, errors
+from intaglio.curve import DEVICE_CURVES
 from intaglio.device import DeviceSigner
 from intaglio.sim.model.core import GoldenCore
 from intaglio.sim.model.link import ModelDevice, ModelTransport
@@ -34,7 +35,7 @@ async def test_every_verb(signer):
     assert await signer.verify(ed, b"m", signature)
     assert await signer.public_key(secp) == secp.public_key
     assert (await signer.counters()).jobs_done >= 4
-    assert signer.identity.curves == tuple(Curve)
+    assert set(signer.identity.curves) >= set(DEVICE_CURVES)
     await signer.wipe(ed)
     with pytest.raises(errors.InputError):
         await signer.sign(ed, b"m")

@@ -48,8 +48,8 @@ def test_a_device_is_called_by_its_url():
         ({"device": [{"url": "sim"}]}, "'sim' has no scheme"),
         ({"device": [{"url": "pool:x"}]}, "a pool cannot be a device of a pool (pool:x)"),
         ({"device": [{"url": "sim:", "wieght": 2}]}, "unknown key 'wieght': known are name, url"),
-        ({"device": [{"url": "sim:", "weight": 0}]}, "weight = 0 must be above 0"),
-        ({"device": [{"url": "sim:", "weight": True}]}, "weight = True must be above 0"),
+        ({"device": [{"url": "sim:", "weight": 0}]}, "weight = 0 must be a number above 0"),
+        ({"device": [{"url": "sim:", "weight": True}]}, "weight = True must be a number above 0"),
         ({"device": [{"url": "sim:"}] * 2}, "two of the pool's devices are called 'sim:'"),
         ({"fallback": []}, "neither a device nor a fallback"),
         ({"fallback": "soft:"}, "fallback = 'soft:' must be a list of texts"),
@@ -58,13 +58,16 @@ def test_a_device_is_called_by_its_url():
         ({"limits": {"max_queue": 1}}, "[limits] has an unknown key 'max_queue'"),
         ({"limits": {"max_tries": 1.5}}, "max_tries = 1.5 must be a whole number above 0"),
         ({"limits": 3}, "[limits] must be a table, not int"),
-        ({"health": {"heartbeat_s": -1}}, "heartbeat_s = -1 must be above 0"),
+        ({"health": {"heartbeat_s": -1}}, "heartbeat_s = -1 must be a number above 0"),
         ({"key": [{"name": "k", "curve": "ed25519"}]}, "must name its secret once: by file, env"),
         (
             {"key": [{"name": "k", "curve": "ed25519", "env": "A", "file": "b"}]},
             "must name its secret once",
         ),
-        ({"key": [{"name": "k", "curve": "p256", "env": "A"}]}, "known are ed25519, secp256k1"),
+        (
+            {"key": [{"name": "k", "curve": "p384", "env": "A"}]},
+            "known are ed25519, secp256k1, p256",
+        ),
         (
             {"key": [{"name": "k", "curve": "ed25519", "env": "A", "devices": ["x"]}]},
             "there is no device 'x': name one of []",
@@ -75,6 +78,22 @@ def test_a_device_is_called_by_its_url():
 def test_what_is_wrong_is_one_sentence(data, sentence):
     with pytest.raises(errors.InputError, match=re.escape(sentence)):
         PoolConfig.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('[[device]]\nurl = "modl:"', "'modl:' has an unknown scheme: known are model:"),
+        ('fallback = ["sofd:"]', "'sofd:' has an unknown scheme"),
+        ('[[device]]\nurl = "model:?slots=3"', "has an unknown parameter 'slots'"),
+        ('fallback = ["soft:?workers=0"]', "must be an integer of 1..64"),
+    ],
+)
+def test_a_device_that_can_never_be_opened_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "pool.toml"
+    path.write_text(text)
+    with pytest.raises(errors.InputError, match=re.escape(sentence)):
+        intaglio.open(f"pool:{path}")
 
 
 def test_files_that_are_no_configuration(tmp_path):

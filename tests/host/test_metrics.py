@@ -66,6 +66,24 @@ def test_a_device_in_prometheus(registry):
         assert "# TYPE signing_seconds histogram" in text
 
 
+def test_software_in_prometheus(registry):
+    with intaglio.open() as signer:
+        metrics.export(signer, registry)
+        ed, p256 = signer.load_keys([("ed25519", SECRET), ("p256", SECRET)])
+        signer.sign(ed, MESSAGE)
+        signer.sign_many([(ed, MESSAGE)] * 30 + [(p256, MESSAGE)] * 12)
+        late = time.monotonic() - 1
+        with pytest.raises(errors.DeadlineError):
+            signer.sign(ed, MESSAGE, deadline=late)
+        signer.sign_many([intaglio.SignRequest(ed, MESSAGE, deadline=late)], return_exceptions=True)
+        value = registry.get_sample_value
+        assert value("signing_ops_total", {"device": "soft", "curve": "ed25519"}) == 31
+        assert value("signing_ops_total", {"device": "soft", "curve": "p256"}) == 12
+        assert value("signing_late_total", {"device": "soft"}) == 2
+        assert signer.counters().jobs_done == 2 + 43
+        assert "signing_seconds_count" not in prometheus_client.generate_latest(registry).decode()
+
+
 class Liar(GoldenCore):
     def finish_one(self):
         reply = super().finish_one()

@@ -9,6 +9,7 @@ import pytest
 import intaglio
 from intaglio import Curve, errors
 from intaglio.config import DeviceConfig, Limits, PoolConfig
+from intaglio.curve import DEVICE_CURVES
 from intaglio.member import Member, State
 from intaglio.pool import Pool
 from intaglio.router import Router
@@ -80,7 +81,7 @@ def bench():
 
 def test_a_pool_is_a_signer():
     with pool_of("model:?seed=1", "model:?seed=2") as pool:
-        ed, secp = pool.load_keys([(curve, SECRET) for curve in Curve])
+        ed, secp = pool.load_keys([(curve, SECRET) for curve in DEVICE_CURVES])
         assert pool.sign(ed, b"m").raw == right(b"m")
         signature = pool.sign(secp, digest=bytes(32))
         assert pool.verify(secp, digest=bytes(32), signature=signature)
@@ -201,6 +202,14 @@ class Liar(GoldenCore):
         if reply[6] == self.lie:
             reply = reply[:-1] + bytes([reply[-1] ^ 1])
         return reply
+
+
+def test_a_device_that_makes_no_sense_is_not_added():
+    with pool_of("model:") as pool:
+        with pytest.raises(errors.InputError, match="unknown parameter 'slots'"):
+            pool.add("model:?slots=3", name="other")
+        assert [one.name for one in pool.members()] == ["d0", "soft:"]
+        pool.add("model:?seed=3", name="other")
 
 
 def test_a_liar_is_put_in_quarantine_until_it_is_readmitted(bench):

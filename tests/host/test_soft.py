@@ -10,7 +10,8 @@ import nacl.signing
 import pytest
 
 import intaglio
-from intaglio import Curve, SignRequest, errors, soft
+from intaglio import Curve, SignRequest, errors, softkey
+from intaglio.curve import DEVICE_CURVES
 
 SECRET = bytes(range(1, 33))
 REQUESTS = 300
@@ -57,8 +58,10 @@ def test_sign_many_puts_errors_in_their_places(signer):
 
 def test_an_item_that_is_no_request_is_the_callers_error(signer):
     key = signer.load_key(Curve.ED25519, SECRET)
-    with pytest.raises(TypeError):
-        signer.sign_many([(key, b"")] * REQUESTS + [None])
+    for item in (None, (key,), (key, b"", b"")):
+        with pytest.raises(errors.InputError, match=r"give \(key, message\) or"):
+            signer.sign_many([(key, b"")] * REQUESTS + [item])
+    assert signer.sign_many([[key, b""]]) == signer.sign_many([(key, b"")])
     assert len(signer.sign_many([(key, b"")] * REQUESTS)) == REQUESTS
 
 
@@ -128,19 +131,19 @@ class Keeping:
         return getattr(self._ffi, name)
 
 
-@pytest.mark.parametrize("curve", list(Curve))
+@pytest.mark.parametrize("curve", DEVICE_CURVES)
 def test_a_secret_is_overwritten_when_its_last_user_lets_go(monkeypatch, curve):
-    kept, held = [], soft._held
-    monkeypatch.setattr(soft, "_held", lambda ffi, size: held(Keeping(ffi, kept), size))
+    kept, held = [], softkey._held
+    monkeypatch.setattr(softkey, "_held", lambda ffi, size: held(Keeping(ffi, kept), size))
     with intaglio.open() as signer:
         key = signer.load_key(curve, SECRET)
         (memory,) = kept
         assert memory[:32] == SECRET
-        under_way = signer._sign_with[key]
+        under_way = signer._keys[key]
         signer.wipe(key)
         gc.collect()
         assert memory[:32] == SECRET, "a signature under way must keep its key"
-        assert signer.verify(key, b"m", under_way(b"m", None))
+        assert signer.verify(key, b"m", under_way.sign(b"m", None))
         del under_way
         gc.collect()
         assert memory[:] == bytes(len(memory))

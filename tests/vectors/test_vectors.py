@@ -17,7 +17,7 @@ import intaglio
 from intaglio.curve import Curve
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.hdl.jobs import ROUTES, Kind, Modulus, Station
-from intaglio.params import ED25519, SECP256K1
+from intaglio.params import ED25519, P256, SECP256K1
 from intaglio.sim import runner
 from intaglio.sim.benches import core_build
 from intaglio.sim.model.core import is_scalar
@@ -35,7 +35,7 @@ HASHES = {
 ORDERS = {
     "P-192": 0xFFFFFFFFFFFFFFFFFFFFFFFF99DEF836146BC9B1B4D22831,
     "P-224": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D,
-    "P-256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    "P-256": P256.order,
 }
 """SP 800-186, section 3.2.1; P-192: FIPS 186-4, section D.1.2.1."""
 
@@ -149,6 +149,16 @@ def test_secp256k1_in_software() -> None:
             key = signer.load_key(Curve.SECP256K1, vector.d)
             assert key.public_key_uncompressed == b"\4" + vector.public
             verify_ecdsa(vector, signer.sign(key, digest=vector.digest).raw)
+
+
+def test_p256_in_software() -> None:
+    vectors = [vector for vector in nonce_vectors() if vector.order == P256.order]
+    assert len(vectors) == 2
+    with intaglio.open("soft:") as signer:
+        for vector in vectors:
+            key = signer.load_key(Curve.P256, vector.x.to_bytes(32, "big"))
+            signature = signer.sign(key, digest=vector.h1.to_bytes(32, "big"))
+            assert (signature.r, signature.s) == (vector.r, vector.s)
 
 
 def test_nonces_of_the_model() -> None:

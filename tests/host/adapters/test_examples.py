@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,16 @@ def test_the_docstrings_example_runs(name):
     module = importlib.import_module(f"intaglio.adapters.{name}")
     results = doctest.testmod(module)
     assert results.failed == 0
-    assert results.attempted or name == "devices"
+    assert results.attempted
+
+
+def test_the_readme_s_example_runs(secret):
+    page = (Path(__file__).parents[3] / "host/adapters/README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {"secret": secret}
+    exec(compile(example, "host/adapters/README.md", "exec"), names)
+    assert names["devices"].is_handle(names["handle"])
+    names["signer"].close()
 
 
 def test_import_of_intaglio_loads_no_venue():

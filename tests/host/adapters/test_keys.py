@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from nacl.encoding import HexEncoder
 
-from intaglio import InputError
+import intaglio
+from intaglio import BadCurveError, InputError
 from intaglio.adapters.coincurve import DevicePrivateKey
-from intaglio.adapters.cryptography import Ed25519Key, Secp256k1Key
+from intaglio.adapters.cryptography import Ed25519Key, P256Key, Secp256k1Key
 from intaglio.adapters.nacl import DeviceSigningKey
 
 MESSAGE = b"order" * 30
@@ -91,6 +92,33 @@ def test_prehashed_of_another_length_is_refused(secp):
         secp.sign(b"short", ec.ECDSA(Prehashed(hashes.SHA256())))
     with pytest.raises(UnsupportedAlgorithm, match="not ECDSA"):
         secp.sign(MESSAGE, hashes.SHA256())
+
+
+async def test_p256_equals_openssl(secret):
+    stock = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
+    ours = P256Key("soft:", secret)
+    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    expected = stock.sign(MESSAGE, algorithm)
+    assert ours.sign(MESSAGE, algorithm) == expected
+    assert ours.sign(MESSAGE, ec.ECDSA(hashes.SHA256())) == expected
+    assert await ours.sign_async(MESSAGE, algorithm) == expected
+    assert ours.public_key() == stock.public_key()
+    assert (ours.curve.name, ours.key_size) == ("secp256r1", 256)
+    for signs in (ours, stock):
+        token = jwt.encode({"sub": "trader"}, signs, algorithm="ES256")
+        assert jwt.decode(token, stock.public_key(), algorithms=["ES256"]) == {"sub": "trader"}
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "trader")])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+    request = builder.sign(ours, hashes.SHA256())
+    assert request.is_signature_valid
+    assert request == builder.sign(stock, hashes.SHA256(), ecdsa_deterministic=True)
+    with pytest.raises(PermissionError, match="in a device"):
+        ours.private_numbers()
+
+
+def test_p256_on_a_device_without_it(secret):
+    with intaglio.open("model:") as device, pytest.raises(BadCurveError, match="has no p256"):
+        P256Key(device, secret)
 
 
 @pytest.mark.parametrize("kind", ["EdDSA", "ES256K"])

@@ -1,10 +1,11 @@
 """Percentiles against those of a sorted list, and what happens at the ends."""
 
 import pytest
+from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intaglio.bench.histogram import LONGEST, PERCENTILES, Histogram, needed
+from intaglio.bench.histogram import DIGITS, LONGEST, PERCENTILES, Histogram, needed
 from intaglio.errors import InputError
 
 
@@ -19,6 +20,19 @@ def test_percentiles_are_those_of_the_sorted_values(values):
     for percentile in (*PERCENTILES.values(), 100.0):
         rank = max(1, int(percentile * len(values) / 100 + 0.5))
         assert histogram.at(percentile) == pytest.approx(ordered[rank - 1], rel=2e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 2 * LONGEST) | st.integers(0, 5000), min_size=1, max_size=200))
+def test_what_is_counted_together_is_what_hdrhistogram_does_not_tell_apart(values):
+    ours, direct = Histogram(), HdrHistogram(1, LONGEST, DIGITS)
+    for value in values:
+        ours.record(value)
+        direct.record_value(min(value, LONGEST))
+    assert (ours.total, ours.max) == (len(values), direct.get_max_value())
+    assert ours.mean == direct.get_mean_value()
+    for percentile in (0.0, *PERCENTILES.values(), 100.0):
+        assert ours.at(percentile) == direct.get_value_at_percentile(percentile)
 
 
 def test_summary_is_in_units():
@@ -37,7 +51,7 @@ def test_nothing_and_the_ends_of_the_range():
     histogram = Histogram()
     assert histogram.summary(1) == {}
     assert histogram.curve() == []
-    assert (histogram.at(50), histogram.mean) == (0, 0.0)
+    assert (histogram.at(50), histogram.max, histogram.mean) == (0, 0, 0.0)
     histogram.record(-5)
     assert histogram.at(100) == 0
     histogram.record(10 * LONGEST)

@@ -1,14 +1,19 @@
 """A measurement as it is told: rates, stages, sweeps and the picture."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
 import intaglio
+from intaglio import wire
 from intaglio.bench import measure, payloads, plot
 from intaglio.bench.load import Plan
 from intaglio.curve import Curve
+from intaglio.device import DeviceSigner
 from intaglio.errors import InputError
+from intaglio.sim.model.core import GoldenCore
+from intaglio.sim.model.link import ModelDevice, ModelTransport
 
 
 def quietly(signed):
@@ -29,12 +34,34 @@ def test_stages_of_a_device():
     assert set(result.stages) == {"wait", "encode", "sign", "queue", "link", "verify"}
     parts = sum(result.stages[name]["mean"] for name in ("queue", "link", "verify"))
     assert 0 < parts <= result.stages["sign"]["mean"] * 1.01
+    for stage in result.stages.values():
+        assert list(stage) == list(result.latency_us)
+        assert stage["p50"] <= stage["p99"] <= stage["max"]
+    for name in ("queue", "link", "verify"):
+        assert result.stages[name]["max"] <= result.stages["sign"]["max"] * 1.01
+    assert signer.stats.tap is None
+    assert set(result.stage_curves) == set(result.stages)
     assert result.cycles["p50"] > 0
     told = result.to_json()
-    assert "curve" not in told
+    assert not {"curve", "stage_curves"} & told.keys()
     assert list(told["latency_us"]) == [
         *("mean", "p50", "p90", "p99", "p99.9", "p99.99", "max", "jitter")
     ]
+
+
+class Clocked(GoldenCore):
+    """Tells a clock of 1 MHz, so that a cycle is a microsecond."""
+
+    def _identity(self):
+        record = wire.IDENTITY.unpack(super()._identity())
+        return wire.IDENTITY.pack(**record | {"clock_hz": 1_000_000})
+
+
+def test_engine_is_the_device_s_cycles_by_its_clock():
+    with DeviceSigner(ModelTransport(ModelDevice(Clocked()))) as signer:
+        result = subject(signer).measure("fixed", Plan(60.0, 1, [0.0] * 5))
+    for name in ("p50", "p99", "max"):
+        assert result.stages["engine"][name] == pytest.approx(result.cycles[name], rel=2e-3)
 
 
 def test_software_has_fewer_stages():
@@ -88,7 +115,10 @@ def test_pictures_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="no folder"):
         plot.check(tmp_path / "nowhere" / "latency.png")
     with intaglio.open("soft:") as signer:
-        result = subject(signer).measure("closed", Plan(0.001, 1))
+        result = subject(signer).measure("fixed", Plan(1.0, 1, [0.0]))
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="cannot write"):
         plot.draw(tmp_path / "folder.png", "title", result, [])
+    plot.draw(tmp_path / "one.png", "title", result, [])
+    with pytest.raises(InputError, match="nothing was signed"):
+        plot.draw(tmp_path / "none.png", "title", replace(result, signed=0), [])

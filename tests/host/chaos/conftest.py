@@ -12,8 +12,9 @@ import coincurve
 import nacl.signing
 import pytest
 
-from intaglio import Curve, SignRequest, errors, frame, wire
+from intaglio import SignRequest, errors, frame, wire
 from intaglio.config import PoolConfig
+from intaglio.curve import DEVICE_CURVES
 from intaglio.keyring import Job
 from intaglio.pool import Pool
 from intaglio.router import Attempt, Task
@@ -172,7 +173,7 @@ class Farm:
             device["timeout_s"] = 1.2 if make is model else 20.0
         self.pool = Pool(PoolConfig.parse(config), opener=self.open)
         self.keys = self.pool.load_keys(
-            [(list(Curve)[n % 2], secret) for n, secret in enumerate(SECRETS)]
+            [(DEVICE_CURVES[n % 2], secret) for n, secret in enumerate(SECRETS)]
         )
         signers = [nacl.signing.SigningKey(secret) for secret in SECRETS]
         privates = [coincurve.PrivateKey(secret) for secret in SECRETS]

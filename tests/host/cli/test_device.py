@@ -4,6 +4,7 @@ import pytest
 
 import intaglio
 from intaglio import Curve, Identity, doctor, reference, wire
+from intaglio.curve import DEVICE_CURVES
 from intaglio.doctor import Finding, Level
 from intaglio.soft import SoftSigner
 
@@ -13,7 +14,7 @@ SECRET = "07" * 32
 def test_info_of_software(run) -> None:
     result = run("info", "--device", "soft:", "--json")
     assert result.status == 0
-    assert result.json["identity"]["curves"] == ["ed25519", "secp256k1"]
+    assert result.json["identity"]["curves"] == ["ed25519", "secp256k1", "p256"]
     assert result.json["identity"]["version"] == wire.VERSION
     assert set(result.json["counters"]) >= {field.name for field in wire.COUNTERS.fields}
     assert "software" in run("info").out
@@ -24,7 +25,7 @@ class Board(SoftSigner):
     def identity(self) -> Identity:
         return Identity(
             name="board",
-            curves=tuple(Curve),
+            curves=DEVICE_CURVES,
             profile="tiny",
             key_slots=16,
             job_slots=8,
@@ -90,3 +91,22 @@ def test_help_of_every_verb(run) -> None:
         text = run(verb, "--help").out
         assert "--json" in text
         assert "--device" in text
+
+
+def test_info_and_doctor_tell_of_each_member_of_a_pool(run, tmp_path) -> None:
+    path = tmp_path / "pool.toml"
+    path.write_text(
+        '[[device]]\nname = "left"\nurl = "model:"\n'
+        '[[device]]\nname = "right"\nurl = "uart:/dev/no-such-port"\n'
+    )
+    told = run("info", "-d", f"pool:{path}", "--json").json["members"]
+    states = [(one["name"], one["state"], one["fallback"]) for one in told]
+    assert states == [("left", "up", False), ("right", "down", False), ("soft:", "up", True)]
+    table = run("info", "-d", f"pool:{path}").out
+    assert "up, fallback" in table
+    assert "/dev/no-such-port" in table
+    findings = {one["check"]: one for one in run("doctor", "-d", f"pool:{path}", "--json").json}
+    assert findings["member left"]["level"] == findings["member soft:"]["level"] == "ok"
+    assert findings["member right"]["level"] == "warning"
+    assert "/dev/no-such-port" in findings["member right"]["found"]
+    assert findings[f"device pool:{path}"]["level"] == "ok"

@@ -9,12 +9,13 @@ import pytest
 from intaglio import Curve, Key, LinkError, RequestTimeout, Signature, reference
 from intaglio.cli.common import Payload
 from intaglio.cli.pipeline import CHUNK, MAX_KEYS, Item, Pipeline, failed
+from intaglio.curve import DEVICE_CURVES
 from intaglio.soft import SoftSigner
 
 
 def item(number: int, keys: int = 3) -> Item:
     secret = hashlib.sha256(b"%d" % (number % keys)).digest()
-    curve = list(Curve)[number % 2]
+    curve = DEVICE_CURVES[number % 2]
     return Item(number, f"line {number}", "", curve, secret, Payload(b"%d" % number, None))
 
 
@@ -56,7 +57,7 @@ def test_more_keys_than_are_held() -> None:
     count = MAX_KEYS + 3 * CHUNK
     outcomes = list(Pipeline(signer).run(item(n, keys=count) for n in range(count)))
     assert all(outcome.signature is not None for outcome in outcomes)
-    assert len(signer._sign_with) <= MAX_KEYS
+    assert len(signer._keys) <= MAX_KEYS
 
 
 @pytest.mark.parametrize("alive", [0, 5, CHUNK + 7])

@@ -16,8 +16,8 @@ def test_software_passes(run) -> None:
     result = run("selftest", "--rounds", 8, "--json")
     assert result.status == 0
     assert all(row["passed"] for row in result.json)
-    assert len(result.json) == 12
-    assert "12 of 12 checks passed" in run("selftest", "--rounds", 2).out
+    assert len(result.json) == 17
+    assert "17 of 17 checks passed" in run("selftest", "--rounds", 2).out
 
 
 class Broken(SoftSigner):
@@ -33,26 +33,21 @@ class Broken(SoftSigner):
         slots = 4 if self.fault in ("cycles", "mixed keys") else 0
         return replace(super().identity, key_slots=slots)
 
-    def sign(
-        self,
-        key: Key,
-        message: bytes | None = None,
-        *,
-        digest: bytes | None = None,
-        **options: Any,
+    def _sign(
+        self, key: Key, message: bytes | None, digest: bytes | None, *options: Any
     ) -> Signature:
         if self.fault == "long" and message is not None and len(message) > 4096:
             message = message[:4096]
-        if self.fault == "mixed keys" and len(self._sign_with) > 4:
-            key = next(k for k in self._sign_with if k.curve is key.curve)
-        signature = super().sign(key, message, digest=digest, **options)
+        if self.fault == "mixed keys" and len(self._keys) > 4:
+            key = next(k for k in self._keys if k.curve is key.curve)
+        signature = super()._sign(key, message, digest, *options)
         self.turn += 1
         if self.fault == "cycles":
-            return replace(signature, cycles=1000 + self.turn)
+            return signature._replace(cycles=1000 + self.turn)
         if self.fault == "recid" and signature.recid is not None:
-            return replace(signature, recid=signature.recid ^ 1)
+            return signature._replace(recid=signature.recid ^ 1)
         if self.fault == "bit" and self.turn == 40:
-            return replace(signature, raw=signature.raw[:-1] + bytes([signature.raw[-1] ^ 1]))
+            return signature._replace(raw=signature.raw[:-1] + bytes([signature.raw[-1] ^ 1]))
         return signature
 
     def submit_wipe(self, key: Key | None = None) -> Future[None]:

@@ -110,7 +110,8 @@ def test_message_from_file_and_stdin(run, key_file: Path, tmp_path: Path) -> Non
         (["-c", "ed25519", "-k", "-", "--message-file", "-"], "only one of"),
         (["-c", "ed25519", "-k", SECRET, "--message-file", "/no/such"], "cannot read /no/such"),
         (["-c", "ed25519", "-m", ""], "give --curve and --key"),
-        (["-c", "p256", "-k", SECRET, "-m", ""], "--curve"),
+        (["-c", "p384", "-k", SECRET, "-m", ""], "--curve"),
+        (["-c", "p256", "-k", "ff" * 32, "-m", ""], "a p256 key is one of 1..n-1"),
         (["--batch", "-", "-m", ""], "leave out --message"),
         (["-d", "nonsense", "-c", "ed25519", "-k", SECRET, "-m", ""], "no scheme"),
     ],
@@ -172,7 +173,7 @@ BAD_LINES = [
     (json.dumps({**batch_line(0), "message": 5}).encode(), "message is not text"),
     (json.dumps({**batch_line(0), "digest": "00" * 32}).encode(), "either message or digest"),
     (json.dumps({**batch_line(2), "digest": "00"}).encode(), "must have 32"),
-    (json.dumps({**batch_line(2), "curve": "p256"}).encode(), "unknown curve 'p256'"),
+    (json.dumps({**batch_line(2), "curve": "p384"}).encode(), "unknown curve 'p384'"),
     (json.dumps({**batch_line(2), "key": "00" * 32}).encode(), "key is 0"),
     (b" " * (1 << 17) + b"{}", "longer than"),
 ]

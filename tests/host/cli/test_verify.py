@@ -42,6 +42,7 @@ def test_high_s_is_refused(run) -> None:
         (Curve.ED25519, {"public-key": "00" * 33}, "it must have 32"),
         (Curve.SECP256K1, {"public-key": "00" * 32}, "it must have 33 or 65"),
         (Curve.SECP256K1, {"public-key": "02" + "ff" * 32}, "not on secp256k1"),
+        (Curve.P256, {"public-key": "02" + "ff" * 32}, "not on p256"),
     ],
 )
 def test_wrong_use(run, curve: Curve, changed: dict[str, str], sentence: str) -> None:
