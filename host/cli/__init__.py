@@ -17,6 +17,7 @@ from intaglio.cli.demo import demo
 from intaglio.cli.device import doctor, info
 from intaglio.cli.flash import flash
 from intaglio.cli.keys import keys
+from intaglio.cli.perf import perf
 from intaglio.cli.selftest import selftest
 from intaglio.cli.sign import sign
 from intaglio.cli.verify import verify
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, info, doctor, keys, sign, verify, selftest, bench, build, flash):
+for verb in (demo, info, doctor, keys, sign, verify, selftest, bench, perf, build, flash):
     app.command()(verb)
 
 
