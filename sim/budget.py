@@ -23,6 +23,7 @@ from intaglio.hdl.boards import BOARDS, tools
 from intaglio.hdl.boards.top import GIT_REVISION_BYTES, BoardTop
 from intaglio.hdl.digest import rtl_digest
 from intaglio.hdl.profiles import PROFILES
+from intaglio.sim import fences
 
 BUDGETS = Path(__file__).with_name("budgets.json")
 """Counts by profile: ``rtl_digest``, version of ``yosys``, and ``units`` in order."""
@@ -136,8 +137,7 @@ def table(budgets: Mapping[str, Mapping[str, Any]] | None = None) -> str:
         for kind in CELLS
     ]
     rows.append(["of an LFE5U-85F", *shares])
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return fences.table(header, rows)
 
 
 def _cell(counts: Mapping[str, int] | None, kind: str) -> str:

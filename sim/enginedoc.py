@@ -19,7 +19,7 @@ from pathlib import Path
 from intaglio.hdl.engine import isa
 from intaglio.hdl.engine.isa import FIELDS, INSTRUCTION_BITS, Instruction, Out
 from intaglio.hdl.engine.programs import Image, Program
-from intaglio.sim import perfdoc
+from intaglio.sim import budget, perfdoc
 from intaglio.sim.fences import refreshed, table
 from intaglio.sim.model import cycles
 from intaglio.wire import ReleaseCheck
@@ -100,6 +100,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "operation counts": operation_counts,
     "cycles": cycles.markdown,
     "limits": perfdoc.limits,
+    "budget": budget.table,
 }
 
 

@@ -115,12 +115,11 @@ def _figures(size: Profile, digest: str, told: dict[str, Any]) -> Figures:
     clocks, counts, products = told["clocks"], told["counts"], told["products_per_signature"]
     (curve,) = (curve for curve in Curve if curve.wire_id.name == told["curve"])
     inverting = Inverter([SECP256K1.p], jobs=1).latency / INVERTER_SLOTS
-    lanes = _lanes(size)
     units = {
         "issue slots": counts["issue_slots"] / size.issue_slots,
         "contexts": counts["contexts"] / size.job_slots,
-        "SHA-512 lanes": counts["sha512"] / lanes[0],
-        "ECDSA lanes": counts["ecdsa"] / lanes[1],
+        "SHA-512 lanes": counts["sha512"] / size.sha512_lanes,
+        "ECDSA lanes": counts["ecdsa"] / size.ecdsa_lanes,
         "inverters": counts["inverted"] * inverting / size.inverters,
         "wiping": counts["wiping"],
         "intake": counts["intake"],
@@ -140,11 +139,6 @@ def _figures(size: Profile, digest: str, told: dict[str, Any]) -> Figures:
         units={name: round(value / clocks, 4) for name, value in units.items()},
         timeline=told["timeline"],
     )
-
-
-def _lanes(size: Profile) -> tuple[int, int]:
-    """SHA-512 and ECDSA lanes of a profile."""
-    return 1, 1
 
 
 def cycles_per_signature(profile: str) -> dict[str, int]:

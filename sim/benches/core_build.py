@@ -15,7 +15,7 @@ from amaranth.lib import wiring
 
 from intaglio.hdl.core import SigningCore
 from intaglio.hdl.digest import rtl_digest
-from intaglio.hdl.profiles import SMALL
+from intaglio.hdl.profiles import SMALL, Profile
 from intaglio.sim import runner
 
 TOP = "core"
@@ -49,9 +49,9 @@ def control_file(verilog: str, top: str, *, state: bool = True) -> str:
     return "\n".join(lines) + "\n"
 
 
-def build() -> runner.Build:
-    """The core of profile ``small``; all benches of the core share it."""
-    return open_build(lambda: SigningCore(SMALL), TOP, key=rtl_digest(SMALL.name).hex())
+def build(profile: Profile = SMALL) -> runner.Build:
+    """The core of a profile; all benches of the core share it."""
+    return open_build(lambda: SigningCore(profile), TOP, key=rtl_digest(profile.name).hex())
 
 
 def open_build(

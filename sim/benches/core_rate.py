@@ -6,7 +6,6 @@ curve.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -16,13 +15,11 @@ from cocotb.triggers import RisingEdge
 
 from intaglio import wire
 from intaglio.hdl.engine.programs import Program
-from intaglio.hdl.profiles import PROFILES
 from intaglio.sim import bfm
-from intaglio.sim.benches.core_host import CURVES, Host, secret, split
+from intaglio.sim.benches.core_host import CURVES, PROFILE, Host, secret, split
 from intaglio.sim.probe import Counts, Kind, events_layout
 from intaglio.wire import CurveId, Op, Status
 
-PROFILE = PROFILES[os.environ["PROFILE"]]
 JOBS, KEYS = PROFILE.job_slots, PROFILE.key_slots
 
 WARM, MEASURED = 2, 6
