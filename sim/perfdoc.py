@@ -39,6 +39,7 @@ def rates(
         "Fmax, MHz",
         "engine, per second",
         "3 Mbaud UART, per second",
+        "RTL",
     ]
     return table(header, (_rates(row) for row in rows(figures, manifests)))
 
@@ -57,6 +58,7 @@ def _rates(row: dict[str, Any]) -> Sequence[object]:
         f"{row['fmax_hz'] / 1e6:.1f}" if routed else "",
         f"{row['signatures_per_second']:,}" if routed else "",
         f"{link_rate(row['curve'], LINKS['UART, 3 Mbaud']):,}",
+        f"`{row['rtl_digest'][:8]}`",
     )
 
 
