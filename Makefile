@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-chaos test-guest lint format docs bitstreams clean
+.PHONY: help setup tools demo test test-chaos test-guest test-budget lint format docs figures budget bitstreams clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -68,6 +68,19 @@ format: setup ## Rewrite the sources in the house format
 docs: setup ## Refresh the generated tables in README.md
 	@$(BIN)/python -m intaglio.wiredoc README.md
 	@$(BIN)/python -m intaglio.sim.enginedoc hdl/README.md
+	@$(BIN)/python -m intaglio.sim.perfdoc README.md
+
+figures: setup ## Simulate every profile under load again (an hour for all) and keep the figures
+	@$(BIN)/intaglio perf --measure --save $(ARGS)
+
+PROFILES ?= small
+budget: setup ## Synthesise PROFILES="small ..." (half an hour each) and keep the cells of each unit
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+	@$(BIN)/python -m intaglio.sim.budget --synthesise $(PROFILES)
+
+test-budget: setup ## Hold the committed cells of each unit against a new synthesis
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+	@$(BIN)/pytest -m slow tests/sim/test_budget.py $(ARGS)
 
 bitstreams: setup ## Build the bitstreams (an hour); ARGS=--check compares, BOARDS="..." chooses
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'

@@ -82,7 +82,7 @@ class SigningCore(wiring.Component):
         page_width = (profile.pool_pages - 1).bit_length()
         image = Image(profile.window, self.curve, release_check=profile.release_check)
         m.submodules.intake = intake = Intake(**sizes)
-        m.submodules.jobs = jobs = Jobs(**sizes)
+        m.submodules.jobs = jobs = Jobs(**sizes, release_check=profile.release_check)
         m.submodules.feed = feed = Feed(**sizes)
         m.submodules.collect = collect = Collect(**sizes)
         m.submodules.finish = finish = Finish(**sizes)

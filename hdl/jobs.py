@@ -86,9 +86,33 @@ ROUTES: dict[Kind, tuple[Step, ...]] = {
         _FINISH,
     ),
 }
-"""Stations of each kind of job, in order. Public: nothing of a key or message decides a step."""
+"""Stations of each kind of job, in order, at the level ``algebraic`` of the release check.
 
-STEPS = max(len(route) for route in ROUTES.values())
+Public: nothing of a key or message decides a step.
+"""
+
+_AGAIN: dict[Kind, tuple[Step, ...]] = {
+    kind: ((Station.ENGINE, again), (Station.ENGINE, comb), (Station.ENGINE, agree))
+    for kind, again, comb, agree in (
+        (Kind.LOAD_ED25519, Program.ED25519_AGAIN_A, Program.ED25519_COMB, Program.ED25519_AGREE),
+        (Kind.LOAD_ECDSA, Program.ECDSA_AGAIN_D, Program.ECDSA_COMB, Program.ECDSA_AGREE),
+        (Kind.SIGN_ED25519, Program.ED25519_AGAIN_R, Program.ED25519_COMB, Program.ED25519_AGREE),
+        (Kind.SIGN_ECDSA, Program.ECDSA_AGAIN_K, Program.ECDSA_COMB, Program.ECDSA_AGREE),
+    )
+}
+"""The point once more with other digits, and both compared."""
+
+
+def routes(check: wire.ReleaseCheck) -> dict[Kind, tuple[Step, ...]]:
+    """Stations of each kind of job at a level of the release check."""
+    if check != wire.ReleaseCheck.DOUBLE:
+        return ROUTES
+    points = {(Station.ENGINE, Program.ED25519_POINT), (Station.ENGINE, Program.ECDSA_POINT)}
+    found = {}
+    for kind, route in ROUTES.items():
+        (after,) = (i + 1 for i, step in enumerate(route) if step in points)
+        found[kind] = route[:after] + _AGAIN[kind] + route[after:]
+    return found
 
 
 def invert_layout(jobs: int) -> data.StructLayout:
@@ -125,6 +149,8 @@ class Jobs(wiring.Component):
     ----------
     jobs, keys, pages : int
         Job contexts, key slots, pages of the message pool.
+    release_check : wire.ReleaseCheck
+        Decides the :func:`routes`.
 
     Members
     -------
@@ -151,8 +177,12 @@ class Jobs(wiring.Component):
 
     LOOKUPS = 3
 
-    def __init__(self, *, jobs: int, keys: int, pages: int) -> None:
+    def __init__(
+        self, *, jobs: int, keys: int, pages: int, release_check: wire.ReleaseCheck
+    ) -> None:
         self.jobs, self.keys = jobs, keys
+        self.routes = routes(release_check)
+        self.steps = range(max(len(route) for route in self.routes.values()))
         self.record = record_layout(keys, pages)
         job = range(jobs)
         executed = {"valid": 1, "job": job, "flags": Flags}
@@ -196,11 +226,11 @@ class Jobs(wiring.Component):
     def _event(self, m: Module, records: Memory) -> data.View:
         """This clock's event: the job that goes on, its record, and the state it is in by now."""
         state = data.StructLayout({"invalid": 1, "fault": 1, "recid": 2})
-        progress = data.StructLayout({"step": range(STEPS), "state": state})
+        progress = data.StructLayout({"step": self.steps, "state": state})
         m.submodules.progress = memory = Memory(shape=progress, depth=self.jobs, init=[])
         reached, moves = memory.read_port(domain="comb"), memory.write_port()
         alarmed = Signal(self.jobs)
-        layout = {"valid": 1, "job": range(self.jobs), "step": range(STEPS), "state": state}
+        layout = {"valid": 1, "job": range(self.jobs), "step": self.steps, "state": state}
         event = Signal(data.StructLayout({**layout, "record": self.record}))
 
         m.submodules.ended = ended = SyncFIFOBuffered(
@@ -209,7 +239,7 @@ class Jobs(wiring.Component):
         done = data.View(self.executed.shape(), ended.r_data)
         m.d.comb += [ended.w_data.eq(self.executed), ended.w_en.eq(self.executed.valid)]
 
-        job, next_step = Signal(range(self.jobs)), Signal(range(STEPS))
+        job, next_step = Signal(range(self.jobs)), Signal(self.steps)
         next_state = Signal(state)
         read = records.read_port(domain="comb")
         m.d.comb += [read.addr.eq(job), event.record.eq(read.data), reached.addr.eq(job)]
@@ -268,7 +298,7 @@ class Jobs(wiring.Component):
         """Put the event's job into the queue of the station its route names."""
         station, program, modulus = Signal(Station), Signal(Program), Signal(Modulus)
         with m.Switch(event.record.kind):
-            for kind, route in ROUTES.items():
+            for kind, route in self.routes.items():
                 with m.Case(kind), m.Switch(event.step):
                     for step, (where, what) in enumerate(route):
                         with m.Case(step):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from intaglio import wire
 
@@ -62,4 +62,7 @@ FULL = Profile(
 )
 """An instruction a clock: for an ECP5-85F (not routed yet)."""
 
-PROFILES = {profile.name: profile for profile in (SMALL, FULL)}
+SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
+"""``small``, every point computed twice."""
+
+PROFILES = {profile.name: profile for profile in (SMALL, SMALL_DOUBLE, FULL)}

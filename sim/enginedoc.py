@@ -12,22 +12,19 @@ import ast
 import enum
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from intaglio.hdl.engine import isa
 from intaglio.hdl.engine.isa import FIELDS, INSTRUCTION_BITS, Instruction, Out
 from intaglio.hdl.engine.programs import Image, Program
+from intaglio.sim import budget, perfdoc
+from intaglio.sim.fences import refreshed, table
 from intaglio.sim.model import cycles
 from intaglio.wire import ReleaseCheck
 
 WINDOWS = (4, 5, 6)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def _member_docs(kind: type[enum.IntEnum]) -> dict[str, str]:
@@ -61,14 +58,14 @@ def instruction_set() -> str:
         low += field.bits
     parts = [
         f"{INSTRUCTION_BITS} bits.",
-        _table(["bits", "field", "codes", "meaning"], rows),
+        table(["bits", "field", "codes", "meaning"], rows),
     ]
     codes = [
         (f"`{kind.__name__}`", int(member), member.name, _member_docs(kind).get(member.name, ""))
         for kind in dict.fromkeys(field.kind for field in FIELDS if field.kind)
         for member in kind
     ]
-    parts.append(_table(["codes", "code", "name", "meaning"], codes))
+    parts.append(table(["codes", "code", "name", "meaning"], codes))
     return "\n\n".join(parts)
 
 
@@ -78,7 +75,7 @@ def _count(image: Image, program: Program, wanted: Callable[[Instruction], bool]
 
 def operation_counts() -> str:
     """Instructions of each program by kind, at window 4, and their number at the others."""
-    images = {window: Image(window) for window in WINDOWS}
+    images = {window: Image(window, release_check=ReleaseCheck.DOUBLE) for window in WINDOWS}
     bare = Image(4, release_check=ReleaseCheck.NONE)
     image, rows = images[4], []
     for program in Program:
@@ -90,33 +87,21 @@ def operation_counts() -> str:
                 fold,
                 total - fold,
                 _count(image, program, lambda i: i.out == Out.HIGH),
-                total - len(bare.programs[program]),
+                total - len(bare.programs.get(program, [])),
                 *(len(images[window].programs[program]) for window in WINDOWS),
             )
         )
     header = ["program", "mod p", "raw", "of these: reductions mod n", "of these: release check"]
-    return _table([*header, *(f"all, w = {window}" for window in WINDOWS)], rows)
+    return table([*header, *(f"all, w = {window}" for window in WINDOWS)], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
     "instruction set": instruction_set,
     "operation counts": operation_counts,
     "cycles": cycles.markdown,
+    "limits": perfdoc.limits,
+    "budget": budget.table,
 }
-
-
-def refreshed(text: str, tables: dict[str, Callable[[], str]] = TABLES) -> str:
-    """``text`` with every fenced part rendered anew.
-
-    Raises ``ValueError`` if one of ``tables`` does not have its fences once each.
-    """
-    for name, render in tables.items():
-        begin, end = f"<!-- {name}: begin (make docs) -->", f"<!-- {name}: end -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"expected the fences {begin!r} and {end!r} once each")
-        head, rest = text.split(begin)
-        text = f"{head}{begin}\n{render()}\n{end}{rest.split(end)[1]}"
-    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if stale")
     options = parser.parse_args(arguments)
     old = options.file.read_text()
-    new = refreshed(old)
+    new = refreshed(old, TABLES)
     if options.check:
         return int(old != new)
     options.file.write_text(new)

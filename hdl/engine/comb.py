@@ -9,6 +9,9 @@ so recoding is one modular product, needs no odd scalar and has no zero digit. T
 ``u_i`` is the sign (1: positive); the table index is the remaining bits, inverted when negative.
 Entry ``j`` of window ``i`` is ``(2j + 1) 2^(w i) G``.
 
+To check the point, it is computed again with other digits: those of k + 2 shift, and 2 shift G is
+added to the first point before the two are compared (:class:`Again`).
+
 An Ed25519 entry is (y + x, y - x, 2dxy) (Hisil, Wong, Carter, Dawson 2008, with a = -1). A
 secp256k1 entry is (x', y') on the isomorphic curve on which 3b = 1: x' = v^2 x, y' = v^3 y with v^6
 = 1/(3b). Its quadratic twist, on which orders are tested that secp256k1 has not, has 3b = -1.
@@ -22,6 +25,19 @@ from functools import cache
 from intaglio.params import Edwards, Weierstrass
 
 Point = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Again:
+    """u' = (u + shift mod order) + lift order: digits of k + 2 shift.
+
+    u' - u is one of two numbers modulo 2^(w n), ``shift + lift order`` and ``order`` less than
+    that, and no digit of these is 0 or 2^w - 1. So with the carry that may come from below no digit
+    of u' is that of u, whatever u is.
+    """
+
+    shift: int
+    lift: int
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,41 @@ class Comb:
         """u of ``scalar``."""
         return (scalar + self.offset) * pow(2, -1, self.order) % self.order
 
+    def recode_again(self, scalar: int) -> int:
+        """u of :attr:`again` for ``scalar``: every digit is another one than :meth:`recode`'s."""
+        return (self.recode(scalar) + self.again.shift) % self.order + self.again.lift * self.order
+
+    @property
+    def again(self) -> Again:
+        """How the same scalar is multiplied a second time."""
+        return _again(self)
+
     def select(self, u: int, window: int) -> tuple[bool, int]:
         """(negative, table index) of digit ``window`` of ``u``."""
         digit = u >> (self.window * window) & ((1 << self.window) - 1)
         negative = digit < self.entries
         return negative, (self.entries - 1 - digit) if negative else digit - self.entries
+
+
+@cache
+def _again(comb: Comb) -> Again:
+    """Digit by digit from below; the least digit that will do. Raises ``ValueError`` if none do."""
+    base, bits = 1 << comb.window, comb.window * comb.windows
+    for lift in range((1 << bits) // comb.order):
+        shift: int | None = 0
+        added = (lift * comb.order, (lift - 1) * comb.order % (1 << bits))
+        for place in range(0, bits, comb.window):
+            fit = (
+                candidate
+                for candidate in range(shift, min(shift + (base << place), comb.order), 1 << place)
+                if not {(candidate + each) >> place & (base - 1) for each in added} & {0, base - 1}
+            )
+            shift = next(fit, None)
+            if shift is None:
+                break
+        if shift is not None:
+            return Again(shift, lift)
+    raise ValueError(f"no second digits of {comb.window} bits for the order {comb.order:#x}")
 
 
 def edwards_add(curve: Edwards, p: Point, q: Point) -> Point:
@@ -80,6 +126,14 @@ def weierstrass_add(curve: Weierstrass, p: Point | None, q: Point | None) -> Poi
         slope = (y2 - y1) * pow(x2 - x1, -1, curve.p)
     x3 = (slope * slope - x1 - x2) % curve.p
     return x3, (slope * (x1 - x3) - y1) % curve.p
+
+
+def multiple(add, point: Point, times: int) -> Point:  # type: ignore[no-untyped-def]
+    """``times`` times a point, for ``times`` above 0."""
+    if times == 1:
+        return point
+    rest = multiple(add, add(point, point), times // 2)
+    return add(rest, point) if times % 2 else rest
 
 
 def sixth_root(value: int, p: int) -> int:

@@ -164,12 +164,12 @@ class Field(NamedTuple):
 
 FIELDS = (
     Field("port0", 2, Port0, "source of p0"),
-    Field("p0", 5, None, "address of p0"),
+    Field("p0", 6, None, "address of p0"),
     Field("p1", 3, None, "register of p1"),
     Field("port2", 2, Port2, "source of p2"),
-    Field("p2", 5, None, "address of p2"),
+    Field("p2", 6, None, "address of p2"),
     Field("port3", 1, Port3, "source of p3"),
-    Field("p3", 5, None, "address of p3"),
+    Field("p3", 6, None, "address of p3"),
     Field("shift0", 1, None, "double p0 in A"),
     Field("shift2", 1, None, "double p2 in B"),
     Field("a", 2, A, "first factor"),

@@ -18,6 +18,7 @@ from intaglio.cli.device import doctor, info
 from intaglio.cli.flash import flash
 from intaglio.cli.keys import keys
 from intaglio.cli.list import list_devices
+from intaglio.cli.perf import perf
 from intaglio.cli.selftest import selftest
 from intaglio.cli.sign import sign
 from intaglio.cli.verify import verify
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (demo, info, doctor, keys, sign, verify, selftest, bench, build, flash):
+for verb in (demo, info, doctor, keys, sign, verify, selftest, bench, perf, build, flash):
     app.command()(verb)
 app.command("list")(list_devices)
 

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from rich.table import Table
 
 from intaglio import bitstreams
 from intaglio.bitstreams import Manifest
+from intaglio.cli import common
 from intaglio.cli.common import FAILED, OK, Json, print_fields, print_json, say, stdout
 from intaglio.errors import InputError
 
@@ -42,15 +42,7 @@ Folder = Annotated[
 
 def part(name: str) -> Any:
     """The entry point ``name`` of :data:`GROUP`. Raises :class:`InputError` if not installed."""
-    try:
-        (found,) = (point for point in entry_points(group=GROUP) if point.name == name)
-        return found.load()
-    except (ValueError, ImportError) as error:
-        missing = f" ({error})" if isinstance(error, ImportError) else ""
-        raise InputError(
-            f"building and flashing need parts that are not installed{missing}: "
-            "pip install 'intaglio[boards]'"
-        ) from None
+    return common.part(GROUP, name, "boards")
 
 
 def build(

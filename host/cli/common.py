@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -55,6 +56,21 @@ class Payload(NamedTuple):
 
     message: bytes | None
     digest: bytes | None
+
+
+def part(group: str, name: str, extra: str) -> Any:
+    """Entry point ``name`` of ``group``, of what ``pip install 'intaglio[extra]'`` brings.
+
+    Raises :class:`InputError` if it is not installed.
+    """
+    try:
+        (found,) = (point for point in entry_points(group=group) if point.name == name)
+        return found.load()
+    except (ValueError, ImportError) as error:
+        missing = f" ({error})" if isinstance(error, ImportError) else ""
+        raise InputError(
+            f"this needs parts that are not installed{missing}: pip install 'intaglio[{extra}]'"
+        ) from None
 
 
 def stdout() -> Console:

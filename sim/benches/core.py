@@ -8,10 +8,9 @@ from typing import Any
 import cocotb
 
 from intaglio import wire
-from intaglio.hdl.profiles import SMALL
 from intaglio.params import SECP256K1
 from intaglio.sim import bfm
-from intaglio.sim.benches.core_host import CURVES, SESSION, Host, Pair, secret, split
+from intaglio.sim.benches.core_host import CURVES, PROFILE, SESSION, Host, Pair, secret, split
 from intaglio.wire import CurveId, Op, Status
 
 ED25519_SLOT, SECP256K1_SLOT, EMPTY_SLOT = 0, 1, 2
@@ -33,7 +32,7 @@ async def loaded(dut: Any) -> Pair:
 def pool_is_free(dut: Any) -> bool:
     """Whether every page of the message pool is free."""
     free = dut.pool.free
-    return int(free.inner_level.value) + int(free.r_rdy.value) == SMALL.pool_pages
+    return int(free.inner_level.value) + int(free.r_rdy.value) == PROFILE.pool_pages
 
 
 @cocotb.test()
@@ -62,9 +61,9 @@ async def describes_itself(dut: Any) -> None:
         assert header["status"] == Status.OK
         identity = wire.IDENTITY.unpack(body)
         assert identity["magic"] == wire.MAGIC
-        assert identity["profile"].rstrip(b"\0") == SMALL.name.encode()
-        assert identity["release_check"] == SMALL.release_check
-        assert identity["pool_bytes"] == SMALL.pool_pages * wire.PAGE_BYTES
+        assert identity["profile"].rstrip(b"\0") == PROFILE.name.encode()
+        assert identity["release_check"] == PROFILE.release_check
+        assert identity["pool_bytes"] == PROFILE.pool_pages * wire.PAGE_BYTES
         assert identity["git_revision"] == bytes(range(20))
         assert any(identity["rtl_digest"])
 
@@ -98,12 +97,12 @@ async def refuses_by_header(dut: Any) -> None:
         assert await check(Op.LOAD_KEY, bytes(32), curve=curve) == Status.BAD_CURVE
         assert await check(Op.SIGN_MESSAGE, b"m", curve=curve) == Status.BAD_CURVE
     assert await check(Op.SIGN_DIGEST, bytes(32), **sign) == Status.BAD_CURVE
-    for slot in (SMALL.key_slots, 0x80, 0xFF):
+    for slot in (PROFILE.key_slots, 0x80, 0xFF):
         assert await check(Op.LOAD_KEY, bytes(32), slot=slot, curve=1) == Status.BAD_SLOT
         assert await check(Op.SIGN_MESSAGE, b"m", slot=slot, **sign) == Status.BAD_SLOT
         assert await check(Op.PUBLIC_KEY, slot=slot) == Status.BAD_SLOT
         assert await check(Op.WIPE_KEY, slot=slot) == Status.BAD_SLOT
-    for slot in (0, SMALL.key_slots - 1):
+    for slot in (0, PROFILE.key_slots - 1):
         assert await check(Op.SIGN_MESSAGE, b"m", slot=slot, **sign) == Status.EMPTY_SLOT
         assert await check(Op.PUBLIC_KEY, slot=slot) == Status.EMPTY_SLOT
         assert await check(Op.WIPE_KEY, slot=slot) == Status.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -9,11 +10,14 @@ import cocotb
 from cocotb.triggers import Event, FallingEdge, RisingEdge
 
 from intaglio import wire
-from intaglio.hdl.profiles import SMALL
+from intaglio.hdl.profiles import PROFILES, SMALL
 from intaglio.hdl.stream import Packet
 from intaglio.sim import bfm
 from intaglio.sim.model.core import GoldenCore
 from intaglio.wire import CurveId, Op, Status
+
+PROFILE = PROFILES[os.environ.get("PROFILE", SMALL.name)]
+"""Size of the core under test."""
 
 SESSION = 0x5E55
 CURVES = (CurveId.ED25519, CurveId.SECP256K1)
@@ -27,9 +31,9 @@ RESET_CLOCKS = 2000
 def golden_core() -> GoldenCore:
     """A golden core of the same size."""
     return GoldenCore(
-        key_slots=SMALL.key_slots,
-        job_slots=SMALL.job_slots,
-        pool_bytes=SMALL.pool_pages * wire.PAGE_BYTES,
+        key_slots=PROFILE.key_slots,
+        job_slots=PROFILE.job_slots,
+        pool_bytes=PROFILE.pool_pages * wire.PAGE_BYTES,
     )
 
 
@@ -109,7 +113,7 @@ class Host:
         await RisingEdge(self.dut.clk)
         self.dut.bad_frame.value = 0
 
-    async def idle(self, clocks: int = CLOCKS_PER_JOB * SMALL.job_slots) -> None:
+    async def idle(self, clocks: int = CLOCKS_PER_JOB * PROFILE.job_slots) -> None:
         """Wait until the core has nothing to do."""
 
         async def quiet() -> None:
@@ -130,7 +134,7 @@ class Host:
                 self._came.clear()
                 await self._came.wait()
 
-        clocks = CLOCKS_PER_JOB * min(count + 1, 3 * SMALL.job_slots)
+        clocks = CLOCKS_PER_JOB * min(count + 1, 3 * PROFILE.job_slots)
         await bfm.within(clocks, enough(), f"{count} replies")
         taken, self.replies[:] = self.replies[:count], self.replies[count:]
         return taken

@@ -15,7 +15,7 @@ import argparse
 import heapq
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from math import inf
@@ -26,7 +26,9 @@ from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
 from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.hash import rfc6979
 from intaglio.hdl.hash.sha2 import block_clocks
+from intaglio.hdl.jobs import Kind, Station, routes
 from intaglio.params import SECP256K1
+from intaglio.wire import ReleaseCheck
 
 from .barrel import Barrel, Event
 
@@ -54,6 +56,7 @@ class Size:
     inverters: int
     handover: int = 4
     message_bytes: int = 100
+    release_check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
 
 
 SMALL = Size(
@@ -72,9 +75,10 @@ Process = Generator[Event, None, None]
 
 
 @cache
-def lengths(window: int) -> dict[Program, int]:
-    """Instructions of each program, for one window."""
-    return {program: len(lines) for program, lines in Image(window).programs.items()}
+def lengths(window: int, check: ReleaseCheck = ReleaseCheck.ALGEBRAIC) -> dict[Program, int]:
+    """Instructions of each program, for one window and level of the release check."""
+    image = Image(window, release_check=check)
+    return {program: len(lines) for program, lines in image.programs.items()}
 
 
 @dataclass
@@ -101,7 +105,9 @@ class Simulation:
         if size.handover < 1:
             raise ValueError(f"handover must be at least 1 clock, not {size.handover}")
         self.size, self.clock = size, 0
-        self.lengths = lengths(size.window)
+        self.lengths = lengths(size.window, size.release_check)
+        kinds = {Curve.ED25519: Kind.SIGN_ED25519, Curve.SECP256K1: Kind.SIGN_ECDSA}
+        self.routes = {curve: routes(size.release_check)[kind] for curve, kind in kinds.items()}
         self.barrel = Barrel(size.slots, size.interval, size.latency)
         self.done: list[tuple[int, int, dict[str, int]]] = []
         self.peak_parked = self._parked = 0
@@ -215,34 +221,27 @@ class Simulation:
     def _job(self, curve: Curve) -> Process:
         yield self._take("context")
         yield self._after(self.size.handover)
-        yield from self._ed25519() if curve == Curve.ED25519 else self._ecdsa()
+        yield from self._steps(curve)
         yield self.barrel.wipe(self.clock)
         self._give("context")
         for name in self._idle:
             self._use(name, 0)
         self.done.append((self.clock, self.barrel.issued, dict(self._busy)))
 
-    def _ed25519(self) -> Process:
-        for head in (32, 64):
-            # FIPS 180-4: a byte 80 and 16 bytes of length follow; 4 clocks for the job
-            blocks = -(-(head + self.size.message_bytes + 17) // 128)
-            yield from self._lane("sha512", blocks * block_clocks(512) + 4)
-            if head == 32:
-                yield from self._program(Program.ED25519_SCALAR_R)
-                yield from self._program(Program.ED25519_COMB)
+    def _steps(self, curve: Curve) -> Process:
+        for number, (station, what) in enumerate(self.routes[curve]):
+            if station == Station.SHA512:
+                # FIPS 180-4: a byte 80 and 16 bytes of length follow; 4 clocks for the job
+                head = 64 if number else 32
+                blocks = -(-(head + self.size.message_bytes + 17) // 128)
+                yield from self._lane("sha512", blocks * block_clocks(512) + 4)
+            elif station == Station.NONCE:
+                clocks = rfc6979.LOAD_CLOCKS + rfc6979.latency(SECP256K1.order)
+                yield from self._lane("ecdsa", clocks, rest=rfc6979.WIPE_CLOCKS)
+            elif station == Station.INVERT:
                 yield from self._inverse()
-                yield from self._program(Program.ED25519_POINT)
-        yield from self._program(Program.ED25519_FINISH)
-
-    def _ecdsa(self) -> Process:
-        clocks = rfc6979.LOAD_CLOCKS + rfc6979.latency(SECP256K1.order)
-        yield from self._lane("ecdsa", clocks, rest=rfc6979.WIPE_CLOCKS)
-        yield from self._program(Program.ECDSA_SCALAR_K)
-        yield from self._inverse()
-        yield from self._program(Program.ECDSA_COMB)
-        yield from self._inverse()
-        yield from self._program(Program.ECDSA_POINT)
-        yield from self._program(Program.ECDSA_FINISH)
+            elif isinstance(what, Program):
+                yield from self._program(what)
 
 
 STREAMS = {
@@ -254,6 +253,7 @@ STREAMS = {
 
 SIZES = {
     "`small`": SMALL,
+    "`small-double`": replace(SMALL, release_check=ReleaseCheck.DOUBLE),
     "w 5, 64 contexts": full_rate(5, 64, (2, 3), 2),
     "w 5, 96 contexts": full_rate(5, 96, (2, 3), 2),
     "w 5, 128 contexts, 1 inverter": full_rate(5, 128, (2, 3), 1),

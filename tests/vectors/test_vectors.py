@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 import intaglio
 from intaglio.curve import Curve
 from intaglio.hdl.engine.programs import Image, Program
-from intaglio.hdl.jobs import ROUTES, Kind, Modulus, Station
+from intaglio.hdl.jobs import Kind, Modulus, Station, routes
 from intaglio.params import ED25519, P256, SECP256K1
 from intaglio.sim import runner
 from intaglio.sim.benches import core_build
 from intaglio.sim.model.core import is_scalar
 from intaglio.sim.model.engine import Context, EngineModel
 from intaglio.sim.model.rfc6979 import nonce
-from intaglio.wire import CurveId, Op
+from intaglio.wire import CurveId, Op, ReleaseCheck
 
 HASHES = {
     "SHA-1": hashes.SHA1(),
@@ -170,7 +170,10 @@ def test_nonces_of_the_model() -> None:
         assert vector.s * k % vector.order == (z + vector.r * vector.x) % vector.order
 
 
-MODEL = EngineModel(Image(4))
+CHECK = ReleaseCheck.DOUBLE
+"""The level with the most programs."""
+
+MODEL = EngineModel(Image(4, release_check=CHECK))
 INVERSES = {
     Modulus.ED25519_FIELD: (ED25519.p, 3, 2),
     Modulus.ECDSA_FIELD: (SECP256K1.p, 3, 2),
@@ -181,7 +184,7 @@ INVERSES = {
 
 def execute(kind: Kind, context: Context, hashed: Callable[[Context], list[int]]) -> None:
     """A job through all its stations, on the models; ``hashed`` gives what a lane would."""
-    for station, what in ROUTES[kind]:
+    for station, what in routes(CHECK)[kind]:
         if station in (Station.SHA512, Station.NONCE):
             context.inbox[:2] = hashed(context)
         elif station == Station.ENGINE:

@@ -27,6 +27,16 @@ class Program(enum.IntEnum):
     ECDSA_COMB = 7
     ECDSA_POINT = 8
     ECDSA_FINISH = 9
+    ED25519_AGAIN_A = 10
+    ED25519_AGAIN_R = 11
+    ED25519_AGREE = 12
+    ECDSA_AGAIN_D = 13
+    ECDSA_AGAIN_K = 14
+    ECDSA_AGREE = 15
+
+
+SECOND = tuple(program for program in Program if "_AG" in program.name)
+"""Programs of the release check ``double`` alone."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Image:
 
     ``window`` is the comb's digit width (4..8). ``curve`` is secp256k1; tests pass a subgroup of
     odd prime order of its quadratic twist. ``release_check`` chooses whether the programs check
-    what they computed; see :mod:`.ed25519` and :mod:`.ecdsa` for what is checked.
+    what they computed, and whether there are those that compute the point again; see
+    :mod:`.ed25519` and :mod:`.ecdsa` for what is checked.
     """
 
     window: int
@@ -46,7 +57,11 @@ class Image:
 
     def __post_init__(self) -> None:
         pool = ConstantPool()
-        programs = {program: self._assemble(program, pool) for program in Program}
+        programs = {
+            program: self._assemble(program, pool)
+            for program in Program
+            if self.release_check == ReleaseCheck.DOUBLE or program not in SECOND
+        }
         object.__setattr__(self, "programs", programs)
         object.__setattr__(self, "constants", pool.words)
 
@@ -106,4 +121,16 @@ class Image:
                 ecdsa.point(asm, self.curve)
             case Program.ECDSA_FINISH:
                 ecdsa.finish(asm, self.curve)
+            case Program.ED25519_AGAIN_A:
+                ed25519.scalar_a_again(asm, comb)
+            case Program.ED25519_AGAIN_R:
+                ed25519.scalar_r_again(asm, comb)
+            case Program.ED25519_AGREE:
+                ed25519.agree(asm, comb)
+            case Program.ECDSA_AGAIN_D:
+                ecdsa.scalar_d_again(asm, self.curve, comb)
+            case Program.ECDSA_AGAIN_K:
+                ecdsa.scalar_k_again(asm, self.curve, comb)
+            case Program.ECDSA_AGREE:
+                ecdsa.agree(asm, self.curve, comb)
         return asm.instructions()

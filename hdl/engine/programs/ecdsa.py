@@ -7,12 +7,14 @@ the low s. Key word 1 is ``dR^2 mod n``, key word 3 is d as it was loaded.
 
 from __future__ import annotations
 
+from functools import partial
+
 from intaglio.params import Weierstrass
 
 from ..assembler import ONE, Assembler, Const, Inbox, Key, Operand, Outbox, Value
-from ..comb import Comb, isomorphism
+from ..comb import Comb, isomorphism, multiple, weierstrass_add
 from ..isa import A, Addend, B, Check, Dest, Out
-from .ed25519 import check_digits, recode
+from .ed25519 import check_digits, end_agreement, recode
 from .scalars import Order, R
 
 KEY_D, KEY_RAW = 1, 3
@@ -34,6 +36,17 @@ def scalar_k(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
     """Comb digits of the nonce k; k to the outbox, for the inverter."""
     recode(Order(asm, curve.order), comb, Inbox(1))
     asm.op(p0=Inbox(1), p2=ONE, out=Out.LOW, dest=Dest.OUTBOX, index=OUT_K)
+
+
+def scalar_d_again(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
+    """The other comb digits of the secret d."""
+    order = Order(asm, curve.order)
+    recode(order, comb, order.reduce_once(Key(KEY_RAW)), again=True)
+
+
+def scalar_k_again(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
+    """The other comb digits of the nonce k."""
+    recode(Order(asm, curve.order), comb, Inbox(1), again=True)
 
 
 def point(asm: Assembler, curve: Weierstrass) -> None:
@@ -109,6 +122,49 @@ def comb_sum(asm: Assembler, comb: Comb, three_b: int = 1) -> None:
             dest=Dest.OUTBOX if last else Dest.NONE,
             index=OUT_Z,
         )
+
+
+def agree(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
+    """Fault unless the comb of the other digits is the point in the outbox and C = 2 shift G.
+
+    All on the curve of the comb. (X : Y : Z) is that sum by the formulas of :func:`comb_sum`, with
+    3b = s as ``three_b`` and the sign of X and Y, or that of Z, changed; X' Z = X Z', Y' Z = Y Z'.
+    What both additions need is computed from the outbox twice: registers are few.
+    """
+    p, (v, three_b) = curve.p, isomorphism(curve)
+    c = multiple(partial(weierstrass_add, curve), curve.base, 2 * comb.again.shift % curve.order)
+    map_x, map_y = v**2 % p, v**3 % p
+    x_c, y_c = map_x * c[0] % p, map_y * c[1] % p
+    plus, minus = Addend.PLUS_P3, Addend.MINUS_P3
+    if three_b == -1:
+        plus, minus = minus, plus
+
+    def times(index: int, factor: int, p3: Operand = None) -> Value:
+        """A word of the outbox times a constant, and p3."""
+        addend = Addend.NONE if p3 is None else Addend.PLUS_P3
+        return asm.op(p0=Outbox(index), p2=Const(factor % p), p3=p3, addend=addend)
+
+    def check(name: str, coordinate: Value, addend: Addend) -> None:
+        product = asm.op(p0=Outbox(OUT_Z), p2=coordinate)
+        factors = {"p0": Value(name), "p2": z, "p3": product}
+        asm.op(**factors, addend=addend, canonical=True, check=Check.ZERO)
+
+    t3 = times(OUT_Y, map_y * x_c, times(OUT_X, map_x * y_c))
+    t0 = times(OUT_X, map_x * x_c)
+    w = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=t3)
+    t4 = times(OUT_Y, map_y, Const(y_c))
+    u = asm.op(p0=t4, p2=times(OUT_X, map_x, Const(x_c)))
+    t1 = times(OUT_Y, map_y * y_c)
+    a_x, a_z = (A.SUB, A.ADD) if three_b == 1 else (A.ADD, A.SUB)
+    x = asm.op(p0=ONE, p1=t1, a=a_x, p2=t3, p3=u, addend=Addend.PLUS_P3)
+    z = asm.op(p0=ONE, p1=t1, a=a_z, p2=t4, p3=w, addend=plus)
+    check("x", x, Addend.PLUS_P3)
+    y3 = times(OUT_X, map_x, Const(x_c))
+    t0 = times(OUT_X, map_x * x_c)
+    triple = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=y3, p3=ONE, addend=minus)
+    y = asm.op(p0=t1, p2=t1, p3=triple, addend=plus)
+    check("y", y, minus)
+    end_agreement(Order(asm, curve.order))
 
 
 def reduce_x(order: Order, p: int) -> Value:

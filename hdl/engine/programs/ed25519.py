@@ -7,11 +7,13 @@ and S. Key words are ``aR mod L`` and ``a 2^256 R mod L``.
 
 from __future__ import annotations
 
+from functools import partial
+
 from intaglio.params import ED25519
 
 from ..assembler import ONE, Assembler, Const, Digits, Inbox, Key, Operand, Outbox, Value
-from ..comb import Comb
-from ..isa import A, Addend, B, Check, Dest
+from ..comb import Comb, edwards_add, multiple
+from ..isa import A, Addend, B, Check, Dest, Out
 from .scalars import Order, R
 
 P, D, L = ED25519.p, ED25519.d, ED25519.order
@@ -20,25 +22,32 @@ OUT_X, OUT_Y, OUT_S, OUT_Z = 0, 1, 2, 3
 IN_Z_INVERSE = 2
 
 
-def recode(order: Order, comb: Comb, scalar: Operand) -> None:
+def recode(order: Order, comb: Comb, scalar: Operand, *, again: bool = False) -> None:
     """Comb digits of ``scalar`` to the digit store, checked against the scalar.
 
-    u = scalar/2 + offset/2 mod order; then 2u - scalar - offset = 0.
+    u = scalar/2 + offset/2 mod order; then 2u - scalar - offset = 0. ``again``: those of
+    :attr:`.Comb.again`, where ``shift`` is added to u and so twice of it to offset.
     """
     half = pow(2, -1, order.m)
+    shift, lift = (comb.again.shift, comb.again.lift) if again else (0, 0)
+    last = {"name": "digits", "dest": Dest.DIGITS}
     digits = order.sum(
         (scalar, order.const(half)),
-        plus=order.raw(comb.offset * half * R),
-        name="digits",
+        plus=order.raw((comb.offset * half + shift) * R),
         canonical=True,
-        dest=Dest.DIGITS,
+        **({} if lift else last),
     )
+    if lift:
+        lifted = Const(lift * order.m)
+        digits = order.asm.op(
+            p0=digits, p2=ONE, p3=lifted, addend=Addend.PLUS_P3, out=Out.LOW, **last
+        )
     if not order.asm.checked:
         return
     order.sum(
         (digits, order.const(2)),
         (scalar, order.const(-1)),
-        plus=order.raw(-comb.offset * R),
+        plus=order.raw(-(comb.offset + 2 * shift) * R),
         canonical=True,
         check=Check.ZERO,
     )
@@ -68,6 +77,46 @@ def scalar_a(asm: Assembler, comb: Comb) -> None:
     order.mul(Inbox(0), Const(R * R % L), canonical=True, dest=Dest.KEY, index=KEY_A)
     order.mul(Inbox(0), Const(R * R * 2**256 % L), canonical=True, dest=Dest.KEY, index=KEY_A_HIGH)
     recode(order, comb, Inbox(0))
+
+
+def scalar_r_again(asm: Assembler, comb: Comb) -> None:
+    """r from the digest once more, and its other digits."""
+    order = Order(asm, L)
+    recode(order, comb, reduce_digest(order), again=True)
+
+
+def scalar_a_again(asm: Assembler, comb: Comb) -> None:
+    """The other digits of the clamped scalar."""
+    recode(Order(asm, L), comb, Inbox(0), again=True)
+
+
+def agree(asm: Assembler, comb: Comb) -> None:
+    """Fault unless the comb of the other digits is the point in the outbox and C = 2 shift B.
+
+    (E F : G H : F G) is that sum, by the addition of :func:`comb_sum`; X' G = E Z' and Y' F = H Z'.
+    """
+    x_c, y_c = multiple(partial(edwards_add, ED25519), ED25519.base, 2 * comb.again.shift)
+    x = asm.op(p0=Outbox(OUT_X), p2=ONE)
+    y = asm.op(p0=Outbox(OUT_Y), p2=ONE)
+    t = asm.mul(x, y)
+    a = asm.op(p0=y, p1=x, a=A.SUB, p2=Const((y_c - x_c) % P))
+    b = asm.op(p0=y, p1=x, a=A.ADD, p2=Const((y_c + x_c) % P))
+    c = asm.mul(t, Const(2 * D * x_c * y_c % P))
+    ez = asm.op(p0=Outbox(OUT_Z), p2=b, p3=a, b=B.SUB)
+    hz = asm.op(p0=Outbox(OUT_Z), p2=b, p3=a, b=B.ADD)
+    zero = {"canonical": True, "check": Check.ZERO, "addend": Addend.MINUS_P3}
+    asm.op(p0=Const(2), p1=c, a=A.ADD, p2=Value("x"), p3=ez, **zero)
+    asm.op(p0=Const(2), p1=c, a=A.SUB, p2=Value("y"), p3=hz, **zero)
+    end_agreement(Order(asm, L))
+
+
+def end_agreement(order: Order) -> None:
+    """Z' is not 0, the digit store still holds the other digits; x and y as the outbox has them."""
+    asm = order.asm
+    asm.op(p0=Outbox(OUT_Z), p2=ONE, out=Out.LOW, check=Check.NONZERO)
+    check_digits(order)
+    asm.op("x", p0=Outbox(OUT_X), p2=ONE, out=Out.LOW)
+    asm.op("y", p0=Outbox(OUT_Y), p2=ONE, out=Out.LOW)
 
 
 def point(asm: Assembler) -> None:

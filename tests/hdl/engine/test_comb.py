@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from functools import partial
 from itertools import pairwise
 
 import coincurve
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intaglio.hdl.engine import comb as combs
-from intaglio.hdl.engine.comb import Comb
+from intaglio.hdl.engine.comb import Comb, edwards_add, multiple
 from intaglio.params import ED25519, SECP256K1
 
 WINDOWS = [2, 3, 4, 5, 6]
@@ -165,3 +167,49 @@ def test_entries_of_a_window_are_the_odd_multiples() -> None:
     assert points == [weierstrass_multiply(k) for k in (1, 3, 5, 7)]
     twice = weierstrass_multiply(2)
     assert all(combs.weierstrass_add(SECP256K1, a, twice) == b for a, b in pairwise(points))
+
+
+@pytest.mark.parametrize("window", range(4, 9))
+@pytest.mark.parametrize("order", [ED25519.order, SECP256K1.order])
+def test_no_second_digit_is_the_first(window: int, order: int) -> None:
+    """By what may be added to a digit, with a carry or without; and tried."""
+    comb = Comb(order, window)
+    bits, places = comb.window * comb.windows, range(comb.windows)
+    again, base = comb.again, 1 << window
+    assert 0 < again.shift < order
+    assert (again.lift + 1) * order <= 1 << bits
+    for added in (again.shift + again.lift * order, again.shift + (again.lift - 1) * order):
+        for i in places:
+            for carry in (0, 1):
+                assert ((added % (1 << bits) >> window * i) + carry) % base
+    rng = random.Random(window)
+    edges = [0, 1, 2, order - 1, order - 2, order // 2]
+    for scalar in edges + [rng.randrange(order) for _ in range(300)]:
+        first, second = comb.recode(scalar), comb.recode_again(scalar)
+        assert 0 <= second < 1 << bits
+        for i in places:
+            assert (first ^ second) >> window * i & (base - 1)
+        total = sum(_digit(comb, second, i) << window * i for i in places)
+        assert (total - scalar - 2 * again.shift) % order == 0
+
+
+def _digit(comb: Comb, u: int, window: int) -> int:
+    negative, index = comb.select(u, window)
+    return -(2 * index + 1) if negative else 2 * index + 1
+
+
+def test_an_order_without_second_digits_is_refused() -> None:
+    with pytest.raises(ValueError, match="no second digits of 2 bits"):
+        _ = Comb(SECP256K1.order, 2).again
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 10, ED25519.order - 1])
+def test_multiples(times: int) -> None:
+    x, y = multiple(partial(edwards_add, ED25519), ED25519.base, times)
+    if times == ED25519.order - 1:
+        assert (ED25519.p - x, y) == ED25519.base
+    else:
+        point = ED25519.base
+        for _ in range(times - 1):
+            point = edwards_add(ED25519, point, ED25519.base)
+        assert (x, y) == point
