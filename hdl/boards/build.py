@@ -44,6 +44,9 @@ Report = Callable[[str, float], None]
 MEASUREMENTS = "intaglio.measurements"
 """Entry point group of what only a simulation can tell; see :func:`cycles_per_signature`."""
 
+ROUTED = "routed.json"
+"""The placed and routed netlist: of each seed in its folder, of the best in the work folder too."""
+
 _RESOURCES = {
     "LUT4": "TRELLIS_COMB",
     "FF": "TRELLIS_FF",
@@ -197,6 +200,9 @@ def _build(
             f"{board.name} would run at {best.fmax_hz / 1e6:.2f} MHz at most, and its engine clock "
             f"is {board.clock_hz / 1e6:g} MHz: try more --seeds"
         )
+    kept = work / ROUTED
+    kept.unlink(missing_ok=True)
+    kept.hardlink_to(best.folder / ROUTED)
     report("packing")
     files = ["--input", "top.config", "--bit", "top.bit"]
     tools.run("ecppack", [*board.pack, *files], best.folder, lambda line: None)
@@ -274,7 +280,7 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
         *("--package", platform._nextpnr_package_options[platform.package].upper()),
         *("--speed", platform.speed, "--seed", str(seed)),
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config"),
-        *("--report", "report.json", "--log", "nextpnr.log"),
+        *("--write", ROUTED, "--report", "report.json", "--log", "nextpnr.log"),
         *_routing(),
     ]
     tools.run("nextpnr-ecp5", arguments, folder, line)

@@ -124,12 +124,9 @@ class Reference:
     def drive(self) -> None:
         self.a.drive(reset=not self.wide, writes=True)
         self.b.drive(reset=True, writes=not self.wide)
-        if self.a.writes and self.b.writes and self._words(self.a) & self._words(self.b):
-            self.b.given["we"] = self.b.pins["we"].value = 0  # two writes to a word: not defined
-
-    def _words(self, port: Port) -> set[int]:
-        """Words of what a port is at, in units in which the model sees the ports meet."""
-        return {place // farm.WORD_BITS // (2 if self.wide else 1) for place in port.places}
+        words = [{place // farm.WORD_BITS for place in port.places} for port in (self.a, self.b)]
+        if self.a.writes and self.b.writes and words[0] & words[1]:
+            self.b.given["we"] = self.b.pins["we"].value = 0  # both in one word: not modelled
 
     def clock(self) -> None:
         data = {self.a: self.a.given["di"], self.b: self.b.given["di"]}
@@ -137,9 +134,8 @@ class Reference:
             data[self.a] |= self.b.given["di"] << 18
         written = {port: port.written(data[port]) for port in data}
         before = {port: self.array.read(port.places) for port in data}
-        meet = bool(self._words(self.a) & self._words(self.b))
         clash = {
-            port: ((1 << port.width) - 1) * (meet and other.writes)
+            port: ((1 << port.width) - 1) * bool(set(port.places) & set(written[other]))
             for port, other in ((self.a, self.b), (self.b, self.a))
         }
         for bits in written.values():

@@ -11,8 +11,9 @@
 // and port B only reads, DOB the upper half: the pseudo dual-port RAM.
 //
 // Bits 8 and 17 of an 18-bit word are out of reach of 1, 2 and 4 bit ports. INITVAL_xx holds 16
-// words in 20 bits each. What a port reads of a word that the other one is writing is not defined:
-// the model gives the complement of the old word, so that nothing can come to rely on it.
+// words in 20 bits each. A word of which the other port is writing a bit comes out undefined: the
+// model gives the complement of the old one, so that nothing can come to rely on it. Both ports
+// writing into one word end the simulation.
 
 `timescale 1ns / 1ps
 
@@ -224,23 +225,30 @@ module DP16KD (
     if (write_a && DATA_WIDTH_A == 36) words[word_a | 10'd1] <= new_a[35:18];
   end
   always @(posedge CLKB) if (write_b) words[word_b] <= new_b[17:0];
+  always @(posedge CLKA)
+    if (write_a && write_b && word_a == word_b) $fatal(1, "DP16KD: both ports write one word");
 
-  localparam WIDE = DATA_WIDTH_A == 36 || DATA_WIDTH_B == 36;
-  wire same = WIDE ? word_a[9:1] == word_b[9:1] : word_a == word_b;
-  wire clash_a = same && write_b, clash_b = same && write_a;
+  wire [35:0] seen_a = DATA_WIDTH_A >= 18 ? 36'hfffffffff >> 36 - DATA_WIDTH_A : enabled_a;
+  wire [35:0] seen_b = DATA_WIDTH_B >= 18 ? 36'hfffffffff >> 36 - DATA_WIDTH_B : enabled_b;
+
+  // Bits as they lie in a pair of words, to tell whether one port writes what the other one reads.
+  wire [35:0] reads_a = seen_a << first_a << (word_a[0] ? 18 : 0);
+  wire [35:0] reads_b = seen_b << first_b << (word_b[0] ? 18 : 0);
+  wire [35:0] writes_a = mask_a << (word_a[0] ? 18 : 0), writes_b = mask_b << (word_b[0] ? 18 : 0);
+  wire same = word_a[9:1] == word_b[9:1];
+  wire clash_a = same && write_b && |(reads_a & writes_b);
+  wire clash_b = same && write_a && |(reads_b & writes_a);
   wire [35:0] found_a = clash_a ? ~old_a : WEA && WRITEMODE_A == "WRITETHROUGH" ? new_a : old_a;
   wire [35:0] found_b = clash_b ? ~old_b : WEB && WRITEMODE_B == "WRITETHROUGH" ? new_b : old_b;
   wire read_a = active_a && !(WEA && WRITEMODE_A == "NORMAL");
   wire read_b = active_b && !(WEB && WRITEMODE_B == "NORMAL");
-  wire [35:0] all_a = DATA_WIDTH_A >= 18 ? 36'hfffffffff : enabled_a;
-  wire [35:0] all_b = DATA_WIDTH_B >= 18 ? 36'hfffffffff : enabled_b;
 
   ecp5_ram_output #(.REGMODE(REGMODE_A), .RESETMODE(RESETMODE)) output_a (
       .clock(CLKA), .read(read_a), .enable(OCEA), .reset(RSTA),
-      .found(found_a >> first_a & all_a), .shown(do_a));
+      .found(found_a >> first_a & seen_a), .shown(do_a));
   ecp5_ram_output #(.REGMODE(REGMODE_B), .RESETMODE(RESETMODE)) output_b (
       .clock(CLKB), .read(read_b), .enable(OCEB), .reset(RSTB),
-      .found(found_b >> first_b & all_b), .shown(do_b));
+      .found(found_b >> first_b & seen_b), .shown(do_b));
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
       DOA4, DOA3, DOA2, DOA1, DOA0} = DATA_WIDTH_B == 36 ? do_b[17:0] : do_a[17:0];
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,

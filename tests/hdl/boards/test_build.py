@@ -46,6 +46,7 @@ cells = {cell: {"used": seed, "available": 100} for cell in CELLS}
 report = {"fmax": {"clk": {"achieved": mhz, "constraint": CLOCK_MHZ}}, "utilization": cells}
 json.dump(report, open("report.json", "w"))
 open("top.config", "w").write(open("top.json").read() + str(seed))
+open("routed.json", "w").write(str(seed))
 """.replace("CELLS", repr(CELLS)).replace("CLOCK_MHZ", str(CLOCK_MHZ)),
     "ecppack": """
 if arguments == ["--version"]:
@@ -91,6 +92,7 @@ def test_manifest(fakes: Path, tmp_path: Path) -> None:
     assert manifest.seed == 2
     assert manifest.sha256 == hashlib.sha256(data).hexdigest()
     assert data.endswith(b"2")
+    assert (tmp_path / "work" / build.ROUTED).read_text() == "2"
     assert manifest.rtl_digest == rtl_digest("small").hex()
     assert manifest.board_digest == board_digest(BOARD).hex()
     assert manifest.git_revision == build.git_revision().hex()
