@@ -31,7 +31,7 @@ from intaglio.errors import InputError
 from intaglio.hdl.digest import rtl_digest
 from intaglio.hdl.profiles import PROFILES, Profile
 
-from . import BOARDS, tools
+from . import BOARDS, contents, tools
 from .board import Board
 from .digest import board_digest
 from .flow import ROUTING, SYNTHESIS, THREADED
@@ -127,10 +127,13 @@ def build(
 
 
 def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
-    """Build again what ``manifest`` describes; a sentence for each difference, none if equal."""
+    """Build again what ``manifest`` describes; a sentence for each difference, none if equal.
+
+    What the block RAMs hold is compared with the sources as well.
+    """
     board, profile = named(manifest.board, manifest.profile)
     revision = bytes.fromhex(manifest.git_revision)
-    built, _ = _build(board, profile, revision, [manifest.seed], 1, work, _Clock(report))
+    built, data = _build(board, profile, revision, [manifest.seed], 1, work, _Clock(report))
     differences = [
         f"{field} is {getattr(built, field)!r}, the manifest says {getattr(manifest, field)!r}"
         for field in (
@@ -146,7 +149,7 @@ def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
         )
         if getattr(built, field) != getattr(manifest, field)
     ]
-    return differences
+    return differences + contents.check(manifest, data, work)
 
 
 def is_stale(manifest: Manifest) -> bool:

@@ -18,7 +18,7 @@ from intaglio.sim import bfm
 from intaglio.sim.cells import farm
 from intaglio.sim.cells.farm import FLIPFLOPS, MULTS, PLLS, RAMS, Ram
 
-CLOCKS = 3000
+CLOCKS = 600
 BUSY_ADDRESSES = 24
 """Few words, so that ports meet."""
 

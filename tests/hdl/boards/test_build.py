@@ -22,6 +22,8 @@ from intaglio.hdl.digest import rtl_digest
 BOARD = "ulx3s-25f"
 CLOCK_MHZ = BOARDS[BOARD].clock_hz / 1e6
 NEXTPNR = f"9.8-7 {' '.join((*ROUTING, *THREADED))}"
+CONTENTS: list[str] = []
+"""What is said to be wrong with the block RAMs."""
 CELLS = ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D", "EHXPLLL")
 
 # Stand in for the tools: nextpnr's Fmax is a function of the seed, the bitstream of its inputs.
@@ -76,6 +78,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: None) -> Pa
 def _measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """No simulation."""
     monkeypatch.setattr(build, "cycles_per_signature", lambda profile: {"ed25519": 7})
+    monkeypatch.setattr(build.contents, "check", lambda manifest, bitstream, work: CONTENTS)
 
 
 def built(work: Path, **options: Any) -> tuple[Manifest, bytes]:
@@ -147,6 +150,8 @@ def test_check_finds_what_differs(fakes: Path, tmp_path: Path) -> None:
         return build.check(other, work=tmp_path / "again", report=lambda stage, seconds: None)
 
     assert differences(manifest) == []
+    CONTENTS.append("block RAM 1 is wrong")
+    assert differences(manifest) == [CONTENTS.pop()]
     (difference,) = differences(dataclasses.replace(manifest, sha256="00" * 32))
     assert difference.startswith("sha256 is ")
     older = dataclasses.replace(manifest, tools={**manifest.tools, "yosys": "0.1"})
