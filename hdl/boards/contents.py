@@ -58,7 +58,8 @@ class Rom:
 def roms(profile: Profile) -> dict[str, Rom]:
     """Every memory of the core that is not zero at first."""
     image = Image(profile.window, release_check=profile.release_check)
-    first, second = image.tables[Curve.ED25519], image.tables[Curve.SECP256K1]
+    tables = image.tables
+    first, second = tables[Curve.ED25519], tables[Curve.SECP256K1]
     rows = [[entry[i] for entry in (*first, *(second if i < 2 else ()))] for i in range(3)]
     constants = {f"constants of SHA-{bits}": parameters(bits) for bits in (256, 512)}
     return {

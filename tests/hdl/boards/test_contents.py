@@ -85,8 +85,9 @@ def test_what_the_core_holds() -> None:
         *(f"comb table, field {i}" for i in range(3)),
     }
     for rom in roms.values():
+        columns = rom.columns()
         rebuilt = [
-            sum((column >> at & 1) << bit for bit, column in enumerate(rom.columns()))
+            sum((column >> at & 1) << bit for bit, column in enumerate(columns))
             for at in range(len(rom.words))
         ]
         assert rebuilt == list(rom.words)

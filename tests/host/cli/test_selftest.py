@@ -16,8 +16,8 @@ def test_software_passes(run) -> None:
     result = run("selftest", "--rounds", 8, "--json")
     assert result.status == 0
     assert all(row["passed"] for row in result.json)
-    assert len(result.json) == 12
-    assert "12 of 12 checks passed" in run("selftest", "--rounds", 2).out
+    assert len(result.json) == 13
+    assert "13 of 13 checks passed" in run("selftest", "--rounds", 2).out
 
 
 class Broken(SoftSigner):
