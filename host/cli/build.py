@@ -24,7 +24,7 @@ from intaglio import bitstreams
 from intaglio.bitstreams import Manifest
 from intaglio.cli import common
 from intaglio.cli.common import FAILED, OK, Json, print_fields, print_json, say, stdout
-from intaglio.errors import InputError
+from intaglio.errors import InputError, IntaglioError
 
 GROUP = "intaglio.boards"
 """Entry point group of what building and flashing need of the gateware."""
@@ -95,6 +95,11 @@ def build(
             board, profile, seeds=seeds, jobs=jobs, work=place, report=report
         )
     path = bitstreams.save(manifest, data, folder)
+    title = f"{manifest.name}: {manifest.device}, {manifest.fmax_hz / 1e6:.1f} MHz routed"
+    try:
+        part("draw")(place / "routed.json", path.with_name(f"{manifest.name}.png"), title)
+    except IntaglioError as error:
+        say(f"no picture of the floorplan: {error}")
     if as_json:
         print_json(dataclasses.asdict(manifest))
     else:

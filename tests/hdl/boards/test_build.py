@@ -22,6 +22,8 @@ from intaglio.hdl.digest import rtl_digest
 BOARD = "ulx3s-25f"
 CLOCK_MHZ = BOARDS[BOARD].clock_hz / 1e6
 NEXTPNR = f"9.8-7 {' '.join((*ROUTING, *THREADED))}"
+CONTENTS: list[str] = []
+"""What is said to be wrong with the block RAMs."""
 CELLS = ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D", "EHXPLLL")
 
 # Stand in for the tools: nextpnr's Fmax is a function of the seed, the bitstream of its inputs.
@@ -46,6 +48,7 @@ cells = {cell: {"used": seed, "available": 100} for cell in CELLS}
 report = {"fmax": {"clk": {"achieved": mhz, "constraint": CLOCK_MHZ}}, "utilization": cells}
 json.dump(report, open("report.json", "w"))
 open("top.config", "w").write(open("top.json").read() + str(seed))
+open("routed.json", "w").write(str(seed))
 """.replace("CELLS", repr(CELLS)).replace("CLOCK_MHZ", str(CLOCK_MHZ)),
     "ecppack": """
 if arguments == ["--version"]:
@@ -75,6 +78,7 @@ def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: None) -> Pa
 def _measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """No simulation."""
     monkeypatch.setattr(build, "cycles_per_signature", lambda profile: {"ed25519": 7})
+    monkeypatch.setattr(build.contents, "check", lambda manifest, bitstream, work: CONTENTS)
 
 
 def built(work: Path, **options: Any) -> tuple[Manifest, bytes]:
@@ -91,6 +95,7 @@ def test_manifest(fakes: Path, tmp_path: Path) -> None:
     assert manifest.seed == 2
     assert manifest.sha256 == hashlib.sha256(data).hexdigest()
     assert data.endswith(b"2")
+    assert (tmp_path / "work" / build.ROUTED).read_text() == "2"
     assert manifest.rtl_digest == rtl_digest("small").hex()
     assert manifest.board_digest == board_digest(BOARD).hex()
     assert manifest.git_revision == build.git_revision().hex()
@@ -145,6 +150,8 @@ def test_check_finds_what_differs(fakes: Path, tmp_path: Path) -> None:
         return build.check(other, work=tmp_path / "again", report=lambda stage, seconds: None)
 
     assert differences(manifest) == []
+    CONTENTS.append("block RAM 1 is wrong")
+    assert differences(manifest) == [CONTENTS.pop()]
     (difference,) = differences(dataclasses.replace(manifest, sha256="00" * 32))
     assert difference.startswith("sha256 is ")
     older = dataclasses.replace(manifest, tools={**manifest.tools, "yosys": "0.1"})

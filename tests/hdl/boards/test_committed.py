@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from intaglio import bitstreams, wire
 from intaglio.bitstreams import Manifest
 from intaglio.curve import Curve
-from intaglio.hdl.boards import BOARDS, doc
+from intaglio.hdl.boards import BOARDS, contents, doc
 from intaglio.hdl.boards.build import is_stale
 
 COMMITTED = bitstreams.manifests()
@@ -62,9 +65,32 @@ def check_bitstream(manifest: Manifest) -> None:
 
 
 def test_bitstreams_are_of_these_sources() -> None:
-    for manifest in filter(is_stale, COMMITTED):
-        path = Path("bitstreams") / f"{manifest.name}.json"
-        warnings.warn(f"{path} is stale: run make bitstreams", stacklevel=1)
+    """A warning; where a release is made (``make release-check``), an error."""
+    names = [f"bitstreams/{manifest.name}.json" for manifest in COMMITTED if is_stale(manifest)]
+    told = f"stale, run make bitstreams: {', '.join(names)}"
+    assert not (names and os.environ.get("INTAGLIO_RELEASE")), told
+    if names:
+        warnings.warn(told, stacklevel=1)
+
+
+def test_a_release_needs_fresh_bitstreams(monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = SimpleNamespace(name="b-p", profile="gone", board="gone")
+    monkeypatch.setattr(sys.modules[__name__], "COMMITTED", [stale])
+    monkeypatch.delenv("INTAGLIO_RELEASE", raising=False)
+    with pytest.warns(UserWarning, match=r"make bitstreams: bitstreams/b-p\.json"):
+        test_bitstreams_are_of_these_sources()
+    monkeypatch.setenv("INTAGLIO_RELEASE", "1")
+    with pytest.raises(AssertionError, match=r"make bitstreams: bitstreams/b-p\.json"):
+        test_bitstreams_are_of_these_sources()
+
+
+@pytest.mark.slow
+def test_block_rams_hold_what_the_sources_say(tmp_path: Path) -> None:
+    """Of every bitstream that is not stale."""
+    for manifest in COMMITTED:
+        if not is_stale(manifest):
+            data = bitstreams.bitstream(manifest)
+            assert contents.check(manifest, data, tmp_path / manifest.name) == [], manifest.name
 
 
 def test_tables_are_fresh() -> None:
