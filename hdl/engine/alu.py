@@ -206,8 +206,8 @@ class Alu(wiring.Component):
             flags.eq(Cat(self.operands.neg, self.operands.negative)),
             place.eq(index),
         ]
-        words["p0"] = self._doubled(m, words["p0"], op.shift0, place)
-        words["p2"] = self._doubled(m, words["p2"], op.shift2, place)
+        doubled0 = self._doubled(m, words["p0"], op.shift0, place)
+        doubled2 = self._doubled(m, words["p2"], op.shift2, place)
         offsets = {curve: bias(fold.prime) for curve, fold in FOLDS.items()}
 
         def registered(value: Value, name: str) -> Stream:
@@ -225,10 +225,10 @@ class Alu(wiring.Component):
             total, _ = serial.add(x, y, minus=registered(minus, f"{name}_minus").signal)
             return serial.add(total, offset(minus, name))[0]
 
-        left = Mux((op.a == A.SELECT) & flags[0], words["p1"], words["p0"])
+        left = Mux((op.a == A.SELECT) & flags[0], words["p1"], doubled0)
         right = Mux((op.a == A.ADD) | (op.a == A.SUB), words["p1"], 0)
         a = combine(left, right, op.a == A.SUB, "a")
-        b = combine(*factor_terms(m, op, words, flags[1]), "b")
+        b = combine(*factor_terms(m, op, words | {"p2": doubled2}, flags[1]), "b")
         minus = (op.addend == Addend.MINUS_P3) | (op.addend == Addend.MINUS_P2_P3)
         p3 = registered(Mux(op.addend == Addend.NONE, 0, words["p3"]), "c_p3")
         p2 = registered(Mux(op.addend == Addend.MINUS_P2_P3, words["p2"], 0), "c_p2")
