@@ -36,7 +36,7 @@ SMALL = Profile(
     name="small",
     window=4,
     interval=16,
-    issue_slots=2,
+    issue_slots=3,
     job_slots=8,
     sha512_lanes=1,
     ecdsa_lanes=1,
@@ -46,6 +46,21 @@ SMALL = Profile(
     pool_pages=64,
 )
 """Made to fit an ECP5-85F (not routed yet) and to simulate fast: the virtual board's default."""
+
+MID = Profile(
+    name="mid",
+    window=4,
+    interval=4,
+    issue_slots=12,
+    job_slots=16,
+    sha512_lanes=1,
+    ecdsa_lanes=1,
+    sha256_lanes=1,
+    inverters=1,
+    key_slots=16,
+    pool_pages=64,
+)
+"""An instruction every four clocks, with 27 multipliers: too large for an ECP5-25F as yet."""
 
 FULL = Profile(
     name="full",
@@ -65,4 +80,4 @@ FULL = Profile(
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""
 
-PROFILES = {profile.name: profile for profile in (SMALL, SMALL_DOUBLE, FULL)}
+PROFILES = {profile.name: profile for profile in (SMALL, SMALL_DOUBLE, MID, FULL)}

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..field.fold import FOLDS
-from ..field.mac import MultiplyAccumulate
+from ..field.fold import FOLDS, INPUT_BOUND
+from ..field.folded import product
+from ..field.folding import FIRST, SECOND, multiples
+from ..field.pipeline import Pipeline, Word
+from ..field.serial import Held, Serial, Stream
 from .comb import Comb
 from .isa import FIELDS, WORD_BITS, A, Addend, B, Curve, bias
 from .isa import Out as Output
 
 TABLE_BITS = 256
+
+DIGITS = 4
+"""Digits of a word for intervals from here up."""
 
 Operation = data.StructLayout({f.name: f.bits for f in FIELDS})
 """An instruction word, laid out as the ISA table says."""
@@ -33,25 +42,31 @@ Operands = data.StructLayout(
 """Words read for an instruction: the four ports, the table entry and its sign, the job's neg flag.
 """
 
+Control = data.StructLayout({"secp256k1": 1, "fold": 1, "high": 1, "canonical": 1})
+"""What a sum's reduction is told."""
 
-def _by_curve(curve: Value, values: dict[Curve, int], width: int) -> Value:
-    return Mux(curve, C(values[Curve.SECP256K1], width), C(values[Curve.ED25519], width))
 
+def factor_terms(
+    m: Module, op: data.View, words: dict[str, Value], negative: Value
+) -> tuple[Signal, Signal, Signal]:
+    """The second factor as ``x + y``, or ``x - y`` where the third is set.
 
-def factor_terms(m: Module, op: data.View, words: data.View) -> tuple[Signal, Signal, Signal]:
-    """The second factor as ``x + y``, or ``x - y`` where the third is set."""
-    x, y, subtract = Signal(WORD_BITS), Signal(WORD_BITS), Signal()
+    ``words`` are operands, or digits of them, by name; ``p2`` is doubled already.
+    """
+    width = max(len(word) for word in words.values())
+    x, y, subtract = Signal(width), Signal(width), Signal()
+    p0, p1, p2, p3, f0, f1, f2 = (words[n] for n in ("p0", "p1", "p2", "p3", "f0", "f1", "f2"))
     forms = {
-        B.P2: (words.p2 << op.shift2, 0, 0),
-        B.ADD: (words.p2 << op.shift2, words.p3, 0),
-        B.SUB: (words.p2 << op.shift2, words.p3, 1),
-        B.SUM01: (words.p0, words.p1, 0),
-        B.TABLE_0: (Mux(words.negative, words.f1, words.f0), 0, 0),
-        B.TABLE_1: (Mux(words.negative, words.f0, words.f1), 0, 0),
-        B.TABLE_2: (0, words.f2, words.negative),
-        B.TABLE_X: (words.f0, 0, 0),
-        B.TABLE_Y: (0, words.f1, words.negative),
-        B.TABLE_XY: (words.f0, words.f1, words.negative),
+        B.P2: (p2, 0, 0),
+        B.ADD: (p2, p3, 0),
+        B.SUB: (p2, p3, 1),
+        B.SUM01: (p0, p1, 0),
+        B.TABLE_0: (Mux(negative, f1, f0), 0, 0),
+        B.TABLE_1: (Mux(negative, f0, f1), 0, 0),
+        B.TABLE_2: (0, f2, negative),
+        B.TABLE_X: (f0, 0, 0),
+        B.TABLE_Y: (0, f1, negative),
+        B.TABLE_XY: (f0, f1, negative),
     }
     with m.Switch(op.b):
         for form, (left, right, minus) in forms.items():
@@ -60,159 +75,40 @@ def factor_terms(m: Module, op: data.View, words: data.View) -> tuple[Signal, Si
     return x, y, subtract
 
 
-class PreAdder(wiring.Component):
-    """Factors and addend of an instruction, one clock: see :mod:`intaglio.hdl.engine.isa`.
-
-    Members
-    -------
-    op : In(Operation), operands : In(Operands)
-        The instruction and what was read for it. Field words are lazy (below 2^256 + 2^72).
-    a, b, c : Out(WORD_BITS)
-        Factors and addend, one clock later; under FOLD the factors are below 2^259.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(
-            {
-                "op": In(Operation),
-                "operands": In(Operands),
-                "a": Out(WORD_BITS),
-                "b": Out(WORD_BITS),
-                "c": Out(WORD_BITS),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        op, words = self.op, self.operands
-        biases = {curve: bias(fold.prime) for curve, fold in FOLDS.items()}
-        offset = Mux(op.out == Output.FOLD, _by_curve(op.curve, biases, WORD_BITS), 0)
-
-        def sum_(x: Value, y: Value, subtract: Value) -> Value:
-            flipped = y ^ Cat(subtract.replicate(len(y)))
-            return (x + flipped + subtract + Mux(subtract, offset, 0))[:WORD_BITS]
-
-        # first factor
-        left = Signal(WORD_BITS)
-        m.d.comb += left.eq(words.p0 << op.shift0)
-        with m.Switch(op.a):
-            with m.Case(A.ADD, A.SUB):
-                m.d.sync += self.a.eq(sum_(left, words.p1, op.a == A.SUB))
-            with m.Case(A.SELECT):
-                m.d.sync += self.a.eq(Mux(words.neg, words.p1, left))
-            with m.Default():
-                m.d.sync += self.a.eq(left)
-
-        x, y, subtract = factor_terms(m, op, words)
-        m.d.sync += self.b.eq(sum_(x, y, subtract))
-
-        # addend
-        with m.Switch(op.addend):
-            with m.Case(Addend.PLUS_P3):
-                m.d.sync += self.c.eq(words.p3)
-            with m.Case(Addend.MINUS_P3):
-                m.d.sync += self.c.eq((offset - words.p3)[:WORD_BITS])
-            with m.Case(Addend.MINUS_P2_P3):
-                m.d.sync += self.c.eq((offset - words.p2 - words.p3)[:WORD_BITS])
-            with m.Default():
-                m.d.sync += self.c.eq(0)
-        return m
-
-
-class Reducer(wiring.Component):
-    """Word of a 520-bit sum: fold, low or high part, then at most one subtraction of the modulus.
-
-    Members
-    -------
-    total : In(2 * WORD_BITS)
-        Below 2^518 under FOLD.
-    out, curve, canonical : In
-        As in the instruction.
-    result : Out(WORD_BITS)
-        ``latency`` clocks later. FOLD: lazy, or canonical. ``canonical`` needs a value below 2m.
-    """
-
-    latency = 4
-
-    def __init__(self, orders: dict[Curve, int]) -> None:
-        self.orders = orders
-        super().__init__(
-            {
-                "total": In(2 * WORD_BITS),
-                "out": In(2),
-                "curve": In(1),
-                "canonical": In(1),
-                "result": Out(WORD_BITS),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        control = [Cat(self.out, self.curve, self.canonical)]
-        for i in range(self.latency):
-            stage = Signal(4, name=f"control{i}")
-            m.d.sync += stage.eq(control[-1])
-            control.append(stage)
-
-        def is_fold(stage: int) -> Value:
-            return control[stage][:2] == Output.FOLD
-
-        def curve(stage: int) -> Value:
-            return control[stage][2]
-
-        def folded(value: Value, curve: Value, splits: dict[Curve, tuple[int, int]]) -> Value:
-            sums = {
-                c: value[:split] + value[split:] * C(factor)
-                for c, (split, factor) in splits.items()
-            }
-            return Mux(curve, sums[Curve.SECP256K1], sums[Curve.ED25519])
-
-        bound = max(fold.middle_bound for fold in FOLDS.values())
-        middle = Signal((bound - 1).bit_length())
-        raw = Mux(control[0][:2] == Output.HIGH, self.total[WORD_BITS:], self.total[:WORD_BITS])
-        first = {c: (fold.split1, fold.factor1) for c, fold in FOLDS.items()}
-        second = {c: (fold.split2, fold.factor2) for c, fold in FOLDS.items()}
-        m.d.sync += middle.eq(Mux(is_fold(0), folded(self.total, curve(0), first), raw))
-
-        word = Signal(WORD_BITS)
-        m.d.sync += word.eq(Mux(is_fold(1), folded(middle, curve(1), second), middle))
-
-        primes = {c: fold.prime for c, fold in FOLDS.items()}
-        modulus = Mux(
-            is_fold(2),
-            _by_curve(curve(2), primes, WORD_BITS),
-            _by_curve(curve(2), self.orders, WORD_BITS),
-        )
-        difference = Signal(WORD_BITS + 1)
-        kept = Signal(WORD_BITS)
-        m.d.sync += [difference.eq(word - modulus), kept.eq(word)]
-
-        below = difference[WORD_BITS]
-        m.d.sync += self.result.eq(Mux(control[3][3] & ~below, difference, kept))
-        return m
-
-
 class Alu(wiring.Component):
-    """Arithmetic of one instruction at a time, one every ``interval`` clocks.
+    """Arithmetic of an instruction every ``interval`` clocks, words passing digit by digit.
+
+    Parameters
+    ----------
+    interval : int
+        2, 4, 8 or 16. Words have two digits of 130 bits, or four of 65; the multiplier takes one
+        pair of limbs a clock, see :mod:`intaglio.hdl.field.folded`.
+    combs : dict[Curve, Comb]
+        Combs, for their orders.
 
     Members
     -------
     start : In(1), op : In(Operation), operands : In(Operands)
-        An instruction and its words; at least ``interval`` clocks apart.
+        An instruction and its words, at least ``interval`` clocks apart; ``op`` and ``operands``
+        stay for ``interval`` clocks. Field words are lazy.
     late_op : In(Operation), late_high : In(WORD_BITS)
-        The same instruction again, and H of its slot, :attr:`late` clocks after ``start``.
+        The same instruction again, and H of its slot, for ``interval`` clocks from :attr:`late`
+        clocks after ``start``.
     high : Out(WORD_BITS)
         Upper half of the sum, ``high_at`` clocks after ``start``.
     result : Out(WORD_BITS), zero : Out(1)
         The word, and whether it is zero, ``latency`` clocks after ``start``.
 
-    Timing: constant. Security: every operand may be secret; registers return to zero when idle.
+    Ranges: of words as in :mod:`intaglio.hdl.engine.isa`, of sums as in
+    :mod:`intaglio.hdl.field.fold`. Timing: constant. Security: every operand may be secret; all
+    registers and rings are zero ``latency + 2 interval`` clocks after the last start.
     """
 
     def __init__(self, interval: int, combs: dict[Curve, Comb]) -> None:
+        if interval not in (2, 4, 8, 16):
+            raise ValueError(f"interval must be 2, 4, 8 or 16, not {interval}")
         self.interval = interval
         self.orders = {curve: comb.order for curve, comb in combs.items()}
-        self._mac = MultiplyAccumulate(WORD_BITS, interval)
         super().__init__(
             {
                 "start": In(1),
@@ -225,55 +121,213 @@ class Alu(wiring.Component):
                 "zero": Out(1),
             }
         )
+        self._built = self._build()
 
     @property
     def late(self) -> int:
-        """Clocks from ``start`` to when ``late_op`` and ``late_high`` are sampled."""
-        return 1 + self._mac.latency
+        """Clocks from ``start`` to the first with ``late_op`` and ``late_high``."""
+        return self._late
 
     @property
     def high_at(self) -> int:
         """Clocks from ``start`` to ``high``."""
-        return self.late + 1
+        return self._high_at
 
     @property
     def latency(self) -> int:
         """Clocks from ``start`` to ``result``."""
-        return self.high_at + Reducer.latency
+        return self._latency
 
     def elaborate(self, platform: object) -> Module:
+        return self._built
+
+    def _build(self) -> Module:
         m = Module()
-        m.submodules.pre_adder = pre_adder = PreAdder()
-        m.submodules.mac = mac = self._mac
-        m.submodules.reducer = reducer = Reducer(self.orders)
+        digits = min(self.interval, DIGITS)
+        bits = WORD_BITS // digits
+        self._pipe = pipe = Pipeline(m, chunk=2 * bits + 8, ram_from=4)
+        self._serial = serial = Serial(
+            pipe, self.start, interval=self.interval, digits=digits, bits=bits
+        )
+        a, b, c = self._pre_add(m)
+        low, high, carries = product(serial, a, b)
+        low, over = serial.add(low, c)
+        high, _ = serial.add(high, carries, carry=over)
 
-        # an idle clock feeds zeros, so that no operand outlives its instruction
-        mac_start = Signal()
-        m.d.sync += mac_start.eq(self.start)
-        with m.If(self.start):
-            m.d.comb += [pre_adder.op.eq(self.op), pre_adder.operands.eq(self.operands)]
-        m.d.comb += [
-            mac.start.eq(mac_start),
-            mac.a.eq(pre_adder.a),
-            mac.b.eq(pre_adder.b),
-            mac.c.eq(pre_adder.c),
+        self._late = high.time
+        kept = [
+            (
+                high.time + i,
+                self.late_high.word_select(i, bits) & self.late_op.add_high.replicate(bits),
+            )
+            for i in range(digits)
         ]
+        high, _ = serial.add(high, serial.stream(serial.pick(kept), high.time, "late"))
+        self._high_at = high.time + digits - 1
+        m.d.comb += self.high.eq(Cat(held.at(self._high_at) for held in serial.held(high)))
 
-        late = self.late_op
-        total = Signal(2 * WORD_BITS)
-        control = Signal(Operation)
-        high_part = mac.product[WORD_BITS:] + Mux(late.add_high, self.late_high, 0)
-        m.d.sync += [
-            total.eq(Cat(mac.product[:WORD_BITS], high_part)),
-            control.eq(late),
-        ]
+        control = Signal(Control)
         m.d.comb += [
-            reducer.total.eq(total),
-            reducer.out.eq(control.out),
-            reducer.curve.eq(control.curve),
-            reducer.canonical.eq(control.canonical),
-            self.result.eq(reducer.result),
-            self.zero.eq(reducer.result == 0),
+            control.secp256k1.eq(self.late_op.curve == Curve.SECP256K1),
+            control.fold.eq(self.late_op.out == Output.FOLD),
+            control.high.eq(self.late_op.out == Output.HIGH),
+            control.canonical.eq(self.late_op.canonical),
         ]
-        m.d.comb += self.high.eq(total[WORD_BITS:])
+        self._raw_control = control.as_value()
+        self._canonical(m, self._fold(m, low, high))
         return m
+
+    def _control(self, time: int) -> data.View:
+        """What the word whose first digit is in clock ``time`` is told."""
+        return Control(self._pipe.at(self._raw_control, self._late, time))
+
+    def _curve(self, m: Module, time: int, name: str) -> tuple[Signal, int]:
+        """Whether it is secp256k1's, and the clock."""
+        signal = Signal(name=name)
+        m.d.comb += signal.eq(self._control(time).secp256k1)
+        return signal, time
+
+    def _pre_add(self, m: Module) -> tuple[Stream, Stream, Stream]:
+        """Both factors and the addend, from registered digits."""
+        serial, bits = self._serial, self._serial.bits
+        index, running = Signal(range(serial.digits)), Signal()
+        m.d.comb += running.eq(self.start | (index != 0))
+        with m.If(running):
+            m.d.sync += index.eq(Mux(index == serial.digits - 1, 0, index + 1))
+        names = ("p0", "p1", "p2", "p3", "f0", "f1", "f2")
+        words: dict[str, Value] = {
+            name: self._gated(m, running, self.operands[name].word_select(index, bits), name)
+            for name in names
+        }
+        op, flags, place = Signal(Operation, name="chosen"), Signal(2), Signal.like(index)
+        going = self._gated(m, running, C(1, 1), "going")
+        m.d.sync += [
+            op.eq(self.op),
+            flags.eq(Cat(self.operands.neg, self.operands.negative)),
+            place.eq(index),
+        ]
+        doubled0 = self._doubled(m, words["p0"], op.shift0, place)
+        doubled2 = self._doubled(m, words["p2"], op.shift2, place)
+        offsets = {curve: bias(fold.prime) for curve, fold in FOLDS.items()}
+
+        def registered(value: Value, name: str) -> Stream:
+            return Stream(self._gated(m, going, value, name), 2)
+
+        def offset(minus: Value, name: str) -> Stream:
+            digit = Signal(bits, name=f"{name}_offset_digit")
+            for curve, value in offsets.items():
+                with m.If((op.out == Output.FOLD) & minus & (op.curve == curve)):
+                    m.d.comb += digit.eq(C(value, WORD_BITS).word_select(place, bits))
+            return registered(digit, f"{name}_offset")
+
+        def combine(left: Value, right: Value, minus: Value, name: str) -> Stream:
+            x, y = registered(left, f"{name}_left"), registered(right, f"{name}_right")
+            total, _ = serial.add(x, y, minus=registered(minus, f"{name}_minus").signal)
+            return serial.add(total, offset(minus, name))[0]
+
+        left = Mux((op.a == A.SELECT) & flags[0], words["p1"], doubled0)
+        right = Mux((op.a == A.ADD) | (op.a == A.SUB), words["p1"], 0)
+        a = combine(left, right, op.a == A.SUB, "a")
+        b = combine(*factor_terms(m, op, words | {"p2": doubled2}, flags[1]), "b")
+        minus = (op.addend == Addend.MINUS_P3) | (op.addend == Addend.MINUS_P2_P3)
+        p3 = registered(Mux(op.addend == Addend.NONE, 0, words["p3"]), "c_p3")
+        p2 = registered(Mux(op.addend == Addend.MINUS_P2_P3, words["p2"], 0), "c_p2")
+        plus, _ = serial.add(p2, p3)
+        negate = serial.at(registered(minus, "c_minus"), plus.time)
+        c, _ = serial.add(offset(minus, "c"), plus, minus=negate)
+        return a, b, c
+
+    def _gated(self, m: Module, gate: Value, value: Value, name: str) -> Signal:
+        """The value registered where the gate is 1, else zero."""
+        register = Signal(len(value), name=name)
+        with m.If(gate):
+            m.d.sync += register.eq(value)
+        with m.Else():
+            m.d.sync += register.eq(0)
+        return register
+
+    def _doubled(self, m: Module, digit: Value, control: Value, place: Value) -> Value:
+        """The digit of the doubled word where the control is 1."""
+        top = Signal()
+        m.d.sync += top.eq(digit[-1])
+        return Mux(control, Cat(top & (place != 0), digit[:-1]), digit)
+
+    def _fold(self, m: Module, low: Stream, high: Stream) -> Stream:
+        """The sum's lazy residue, or the word asked for."""
+        pipe, serial, bits, time = self._pipe, self._serial, self._serial.bits, high.time
+        split = 256 % bits  # in the last digit of the low word, for every number of digits
+        control = self._control(time)
+        top = Held(serial, low.signal[split:], low.time + serial.digits - 1)
+        before = Signal(bits - split)
+        m.d.sync += before.eq(high.signal[split:])
+        above = Mux(serial.first(time), top.at(time), before)
+        rest = Mux(serial.last(time), high.signal[split:], 0)
+        upper = Cat(above, high.signal[:split], rest)[: bits + INPUT_BOUND.bit_length() - 1 - 516]
+        folded = serial.registered(Mux(control.fold, upper, 0), time, "upper")
+        lower = Mux(control.high, high.signal, serial.at(low, time))
+        inside = ~(serial.last(time) & control.fold)
+        lower = Cat(lower[:split], lower[split:] & inside.replicate(bits - split))
+        kept = serial.registered(lower, time, "lower")
+
+        curve = self._curve(m, folded.time, "first_curve")
+        terms = multiples(pipe, curve, serial.word(folded), FIRST, fused=True)
+        accumulator, middle = serial.accumulate(pipe.total([serial.word(kept), *terms]))
+
+        # of the middle sum, what is left above 2^256 or 2^255
+        time = middle.time + serial.digits - 1
+        control = self._control(middle.time)
+        ending = serial.last(middle.time) & control.fold
+        splits = Mux(control.secp256k1, accumulator[split:], accumulator[split - 1 :])
+        bound = max(fold.middle_bound >> fold.split2 for fold in FOLDS.values()) + 1
+        over = Signal((bound - 1).bit_length(), name="over")
+        m.d.sync += over.eq(Mux(ending, splits, 0))
+        word = pipe.input(over, time=time + 1, bound=bound)
+        curve = self._curve(m, middle.time + 1, "second_curve")
+        multiple = pipe.total(multiples(pipe, (curve[0], word.time), word, SECOND, fused=True))
+        masks = Cat(
+            C(-1, split - 1), ~ending | control.secp256k1, (~ending).replicate(bits - split)
+        )
+        middle = serial.stream(middle.signal & masks, middle.time, "middle")
+        return serial.add(middle, self._as_stream(m, multiple))[0]
+
+    def _as_stream(self, m: Module, word: Word) -> Stream:
+        """A word that is zero but for one clock, as a stream."""
+        serial, time = self._serial, word.time
+        digits = [word.high(start).low(serial.bits) for start in range(0, len(word), serial.bits)]
+        parts = [self._pipe.value(digit, time + j) for j, digit in enumerate(digits)]
+        return serial.stream(reduce(or_, parts), time, "multiple")
+
+    def _canonical(self, m: Module, word: Stream) -> None:
+        """Subtract the modulus where asked and possible, and look whether it is zero."""
+        serial, time = self._serial, word.time
+        control = self._control(time - 1)
+        complement = Signal(serial.bits)
+        with m.Switch(Cat(control.fold, control.secp256k1)):
+            for curve, fold in FOLDS.items():
+                for is_fold, modulus in enumerate((self.orders[curve], fold.prime)):
+                    value = C((1 << WORD_BITS) - modulus, WORD_BITS)
+                    digits = [
+                        (time - 1 + j, value.word_select(j, serial.bits))
+                        for j in range(serial.digits)
+                    ]
+                    with m.Case(is_fold | (curve == Curve.SECP256K1) << 1):
+                        m.d.sync += complement.eq(serial.pick(digits))
+        difference, reaches = serial.add(word, Stream(complement, time))
+        delayed = Signal(serial.bits, name="word")
+        m.d.sync += delayed.eq(word.signal)
+        word = Stream(delayed, difference.time)
+
+        self._latency = end = difference.time + serial.digits
+        subtracts = Signal()
+        m.d.sync += subtracts.eq(reaches & self._control(end - 1).canonical)
+        words, nonzero = [], []
+        for stream in (word, difference):
+            words.append(Cat(held.at(end) for held in serial.held(stream)))
+            seen = Signal()
+            before = seen & ~serial.first(stream.time)
+            m.d.sync += seen.eq(before | stream.signal.any())
+            nonzero.append(seen)
+        m.d.comb += [
+            self.result.eq(Mux(subtracts, words[1], words[0])),
+            self.zero.eq(~Mux(subtracts, nonzero[1], nonzero[0])),
+        ]

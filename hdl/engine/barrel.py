@@ -122,8 +122,14 @@ class Barrel(wiring.Component):
         valid, slot = self._delay_line(m, issue, FETCH + alu.latency)
         op, job, key = self._fetch(m, issue)
         m.d.comb += contexts.read_valid.eq(valid[1])
-        self._read(m, op, job, key, contexts)
-        m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(op[3])]
+        read, ending = valid[FETCH - 1], valid[FETCH - 1 + self.interval]
+        self._read(m, op, job, key, contexts, read, ending)
+        held = Signal(Operation)
+        with m.If(read):
+            m.d.sync += held.eq(op[2])
+        with m.Elif(ending):
+            m.d.sync += held.eq(0)
+        m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(held)]
         self._late(m, valid, slot, op[1], job, key, issue, contexts)
         return m
 
@@ -139,7 +145,7 @@ class Barrel(wiring.Component):
         return valid, slot
 
     def _fetch(self, m: Module, issue: Issue) -> tuple[list[data.View], list[Signal], list[Signal]]:
-        """Instruction, job and key at stages 1 to 3 (index 0 is unused)."""
+        """Instruction at stages 1 and 2, job and key at 1 to 3 (index 0 is unused)."""
         m.submodules.rom = rom = Memory(
             shape=Operation.size,
             depth=len(self.image.rom),
@@ -148,12 +154,10 @@ class Barrel(wiring.Component):
         )
         port = rom.read_port()
         m.d.comb += port.addr.eq(issue.counter)
-        op = [None, data.View(Operation, port.data)]
+        op = [None, data.View(Operation, port.data), Signal(Operation, name="op2")]
+        m.d.sync += op[2].eq(op[1])
         job, key = [issue.job], [issue.key]
         for i in (1, 2, 3):
-            if i > 1:
-                op.append(Signal(Operation, name=f"op{i}"))
-                m.d.sync += op[i].eq(op[i - 1])
             job.append(Signal(range(self.jobs), name=f"job{i}"))
             key.append(Signal(range(self.keys), name=f"key{i}"))
             m.d.sync += [job[i].eq(job[i - 1]), key[i].eq(key[i - 1])]
@@ -166,8 +170,13 @@ class Barrel(wiring.Component):
         job: list[Signal],
         key: list[Signal],
         contexts: Contexts,
+        read: Signal,
+        ending: Signal,
     ) -> None:
-        """Addresses at stage 1, words at stage 2, chosen words and table entry at stage 3."""
+        """Addresses at stage 1, words at stage 2, chosen words and table entry from stage 3 on.
+
+        There they stay for ``interval`` clocks, and are zero when no other instruction follows.
+        """
         m.submodules.constants = constants = Memory(
             shape=WORD_BITS, depth=len(self.image.constants), init=self.image.constants
         )
@@ -197,19 +206,23 @@ class Barrel(wiring.Component):
             Port2.CONSTANT: constant2.data,
             Port2.DIGITS: words.digits,
         }
-        for select, target, sources in ((chosen.port0, "p0", p0), (chosen.port2, "p2", p2)):
-            with m.Switch(select):
-                for source, word in sources.items():
-                    with m.Case(source):
-                        m.d.sync += operands[target].eq(word)
-        from_rom = chosen.port3 == Port3.CONSTANT
-        m.d.sync += [
-            operands.p1.eq(words.register1),
-            operands.p3.eq(Mux(from_rom, constant0.data, words.register3)),
-            operands.neg.eq(words.flags.neg),
-        ]
+        with m.If(read):
+            for select, target, sources in ((chosen.port0, "p0", p0), (chosen.port2, "p2", p2)):
+                with m.Switch(select):
+                    for source, word in sources.items():
+                        with m.Case(source):
+                            m.d.sync += operands[target].eq(word)
+            from_rom = chosen.port3 == Port3.CONSTANT
+            m.d.sync += [
+                operands.p1.eq(words.register1),
+                operands.p3.eq(Mux(from_rom, constant0.data, words.register3)),
+                operands.neg.eq(words.flags.neg),
+            ]
+        with m.Elif(ending):
+            m.d.sync += operands.eq(0)
         m.d.comb += [
-            table.enable.eq(chosen.b >= SecondFactor.TABLE_0),
+            table.read.eq(read | ending),
+            table.enable.eq(read & (chosen.b >= SecondFactor.TABLE_0)),
             table.curve.eq(chosen.curve),
             table.window.eq(chosen.window),
             table.digits.eq(words.digits),
@@ -256,11 +269,17 @@ class Barrel(wiring.Component):
 
         late, keep = FETCH + alu.late, FETCH + alu.high_at
         read_high, write_high = high.read_port(domain="comb"), high.write_port()
+        read_late = in_flight.read_port(domain="comb")
         kept = look_up(keep).op
+        # held for the digits of a word
+        late_slot = Signal(range(self.slots))
+        with m.If(valid[late - 1]):
+            m.d.sync += late_slot.eq(slot[late - 1])
         m.d.comb += [
-            alu.late_op.eq(look_up(late).op),
+            alu.late_op.eq(read_late.data.op),
             alu.late_high.eq(read_high.data),
-            read_high.addr.eq(slot[late]),
+            read_late.addr.eq(late_slot),
+            read_high.addr.eq(late_slot),
             write_high.addr.eq(slot[keep]),
             write_high.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
             write_high.data.eq(Mux(kept.end, 0, alu.high)),

@@ -7,7 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..field.fold import FOLDS, INPUT_BOUND
-from ..field.karatsuba import multiply
+from ..field.folding import FIRST, SECOND, multiples
+from ..field.karatsuba import DEEP, multiply
 from ..field.pipeline import Pipeline, Word
 from .alu import Operands, Operation, factor_terms
 from .comb import Comb
@@ -74,7 +75,7 @@ class PipelinedAlu(wiring.Component):
         m = Module()
         self._pipe = pipe = Pipeline(m)
         a, b, c = self._pre_add(m)
-        product = multiply(pipe, a, b)
+        product = multiply(pipe, a, b, DEEP)
 
         # the high half comes with H; its chunks enter when the product's are born
         self._late = max(0, min(bit[0].time for bit in product.bits[WORD_BITS:] if bit))
@@ -127,7 +128,10 @@ class PipelinedAlu(wiring.Component):
         left = Mux((op.a == A.SELECT) & words.neg, words.p1, shifted)
         right = Mux((op.a == A.ADD) | (op.a == A.SUB), words.p1, 0)
         a = combine(left, right, op.a == A.SUB, "a")
-        b = combine(*factor_terms(m, op, words), "b")
+        names = ("p0", "p1", "p3", "f0", "f1", "f2")
+        read = {name: words[name] for name in names}
+        read["p2"] = (words.p2 << op.shift2)[:WORD_BITS]
+        b = combine(*factor_terms(m, op, read, words.negative), "b")
         minus = (op.addend == Addend.MINUS_P3) | (op.addend == Addend.MINUS_P2_P3)
         p3 = registered(Mux(op.addend == Addend.NONE, 0, words.p3), "c_p3")
         p2 = registered(Mux(op.addend == Addend.MINUS_P2_P3, words.p2, 0), "c_p2")
@@ -137,43 +141,19 @@ class PipelinedAlu(wiring.Component):
         return a, b, c
 
     def _fold(self, m: Module, total: Word) -> Word:
-        """Lazy word of the sum: see :mod:`intaglio.hdl.field.fold`.
-
-        38 = 2^5 + 2^2 + 2, 2^32 + 977 = 2^32 + 2^10 - 2^6 + 2^4 + 1, 19 = 2^4 + 2 + 1: the shifts
-        are chosen, the adders shared.
-        """
+        """Lazy word of the sum: see :mod:`intaglio.hdl.field.fold`."""
         pipe = self._pipe
         curve = self._control(m, self.op.curve == Curve.SECP256K1, "is_secp256k1")
-        zero = Word((), 1)
         total = total.below(INPUT_BOUND)
-
-        def chosen(secp256k1: Word, ed25519: Word) -> Word:
-            return pipe.select(*curve, secp256k1, ed25519)
-
-        low, high = total.low(256), total.high(256)
-        terms = [
-            chosen(high.shift(32), high.shift(5)),
-            chosen(high.shift(4), high.shift(1)),
-            chosen(high, zero),
-        ]
-        ten = chosen(high.shift(10), high.shift(2))
-        six = chosen(high.shift(6), zero)
-        terms.append(pipe.subtract(ten, six, bound=ten.bound))
         bound = max(fold.middle_bound for fold in FOLDS.values())
-        middle = pipe.add(low, pipe.total(terms)).below(bound)
+        above = pipe.total(multiples(pipe, curve, total.high(256), FIRST))
+        middle = pipe.add(total.low(256), above).below(bound)
 
-        high = chosen(middle.high(256), middle.high(255))
-        top = chosen(middle.high(255).low(1), zero)
+        above = pipe.select(*curve, middle.high(256), middle.high(255))
+        top = pipe.select(*curve, middle.high(255).low(1), Word((), 1))
         low = middle.low(255).join(top, 255)
-        ten = chosen(high.shift(10), high.shift(1))
-        six = chosen(high.shift(6), zero)
-        terms = [
-            high,
-            high.shift(4),
-            chosen(high.shift(32), zero),
-            pipe.subtract(ten, six, bound=ten.bound),
-        ]
-        return pipe.add(low, pipe.total(terms)).below(WORD_BOUND)
+        above = pipe.total(multiples(pipe, curve, above, SECOND))
+        return pipe.add(low, above).below(WORD_BOUND)
 
     def _canonical(self, m: Module, word: Word) -> None:
         """Subtract the modulus where asked and possible; align, and look whether it is zero."""

@@ -17,10 +17,11 @@ class CombTable(wiring.Component):
 
     Members
     -------
-    enable, curve, window, digits : In
-        The job's digit word and which window of it; without ``enable`` entry 0 is read.
+    read, enable, curve, window, digits : In
+        In a clock with ``read``: the job's digit word and which window of it; without ``enable``
+        entry 0 is read.
     negative : Out(1), f0, f1, f2 : Out(256)
-        Sign and fields of the entry, one clock later, canonical.
+        Sign and fields of the entry, canonical, from the next clock until another is read.
 
     Timing: one clock. Security: ``digits`` is secret; it addresses block RAM, whose access time
     does not depend on the address.
@@ -30,6 +31,7 @@ class CombTable(wiring.Component):
         self.image = image
         super().__init__(
             {
+                "read": In(1),
                 "enable": In(1),
                 "curve": In(Curve),
                 "window": In(6),
@@ -52,7 +54,8 @@ class CombTable(wiring.Component):
         index = Signal(width - 1)
         m.d.comb += [negative.eq(~digit[-1]), index.eq(digit[:-1] ^ negative.replicate(width - 1))]
         base = Mux(self.curve == Curve.SECP256K1, len(first), 0)
-        m.d.sync += self.negative.eq(negative)
+        with m.If(self.read):
+            m.d.sync += self.negative.eq(negative)
         for i in range(3):
             rows = [entry[i] for entry in first]
             address = Cat(index, self.window)
@@ -65,6 +68,7 @@ class CombTable(wiring.Component):
             m.submodules[f"table{i}"] = table
             port = table.read_port()
             m.d.comb += [
+                port.en.eq(self.read),
                 port.addr.eq(Mux(self.enable, address, 0)),
                 getattr(self, f"f{i}").eq(port.data),
             ]

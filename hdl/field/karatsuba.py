@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from .dsp import Dsp
 from .pipeline import Pipeline, Word
 
 LIMB_BITS = 17
-"""Width of a limb of the schoolbook product at the leaves: 4 x 4 DSP blocks."""
+"""Width of a limb of the schoolbook product at the leaves."""
 
-LEAF_BITS = 4 * LIMB_BITS
-"""Widest operand of a leaf."""
+
+@dataclass(frozen=True)
+class Karatsuba:
+    """How a product is built.
+
+    ``leaf_bits`` is the widest operand multiplied by limbs, not by halves: 4 x 4 multipliers at
+    :data:`DEEP`'s 68 bits, one at :data:`FLAT`'s 18. Halves up to ``fused_bits`` are added without
+    a register of their own; if there are such, outer products too.
+    """
+
+    leaf_bits: int
+    fused_bits: int
+
+
+DEEP = Karatsuba(leaf_bits=4 * LIMB_BITS, fused_bits=0)
+"""A register for every sum."""
+
+FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=66)
+"""Few multipliers and few registers."""
 
 
 def schoolbook(pipe: Pipeline, x: Word, y: Word) -> Word:
     """x * y by limbs. Products that do not overlap share a row, and the rows are summed."""
+    if max(len(x), len(y)) <= Dsp.WIDTH:
+        return pipe.multiply(x, y)
     limbs = [
         [word.high(i).low(LIMB_BITS) for i in range(0, len(word), LIMB_BITS)] for word in (x, y)
     ]
@@ -29,20 +51,32 @@ def schoolbook(pipe: Pipeline, x: Word, y: Word) -> Word:
     return pipe.total(rows).below((x.bound - 1) * (y.bound - 1) + 1)
 
 
-def multiply(pipe: Pipeline, x: Word, y: Word) -> Word:
-    """x * y: three half-size products, recursively, down to :data:`LEAF_BITS`.
+def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba) -> Word:
+    """x * y: three half-size products, recursively, down to leaves.
 
     ``xl yl + ((xl + xh)(yl + yh) - xl yl - xh yh) 2^h + xh yh 2^2h``.
     """
-    if max(len(x), len(y)) <= LEAF_BITS:
-        return schoolbook(pipe, x, y)
-    half = max(len(x), len(y)) // 2
-    (xl, xh), (yl, yh) = ((word.low(half), word.high(half)) for word in (x, y))
-    low = multiply(pipe, xl, yl)
-    high = multiply(pipe, xh, yh)
-    cross = multiply(pipe, pipe.add(xl, xh), pipe.add(yl, yh))
-    middle_bound = (xl.bound - 1) * (yh.bound - 1) + (xh.bound - 1) * (yl.bound - 1) + 1
-    middle = pipe.subtract(cross, pipe.add(low, high), bound=middle_bound)
-    outer = low.join(high, 2 * half)
+    width = max(len(x), len(y))
     bound = (x.bound - 1) * (y.bound - 1) + 1
-    return pipe.add(outer, middle.shift(half), bound=bound)
+    if width <= how.leaf_bits:
+        return schoolbook(pipe, x, y)
+    half = width // 2
+    if min(len(x), len(y)) <= half:
+        return _by_halves(pipe, x, y, half, how).below(bound)
+    (xl, xh), (yl, yh) = ((word.low(half), word.high(half)) for word in (x, y))
+    low = multiply(pipe, xl, yl, how)
+    high = multiply(pipe, xh, yh, how)
+    fused = half <= how.fused_bits
+    cross = multiply(pipe, pipe.add(xl, xh, fused=fused), pipe.add(yl, yh, fused=fused), how)
+    middle_bound = (xl.bound - 1) * (yh.bound - 1) + (xh.bound - 1) * (yl.bound - 1) + 1
+    outer = pipe.add(low, high, fused=how.fused_bits > 0)
+    middle = pipe.subtract(cross, outer, bound=middle_bound)
+    return pipe.add(low.join(high, 2 * half), middle.shift(half), bound=bound)
+
+
+def _by_halves(pipe: Pipeline, x: Word, y: Word, half: int, how: Karatsuba) -> Word:
+    """x * y where one operand is no longer than half the other: two products."""
+    long, short = (x, y) if len(x) > len(y) else (y, x)
+    low = multiply(pipe, long.low(half), short, how)
+    high = multiply(pipe, long.high(half), short, how)
+    return pipe.add(low, high.shift(half))

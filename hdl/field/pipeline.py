@@ -89,10 +89,16 @@ class Word:
 
 @dataclass
 class Pipeline:
-    """Builds registered arithmetic into ``m``."""
+    """Builds registered arithmetic into ``m``.
+
+    ``chunk`` bits are added in one clock, and delays of at least ``ram_from`` clocks are made of
+    distributed RAM. Arithmetic that is ``fused`` has no register of its own: it is born when its
+    operands are, and whoever uses it pays for its delay.
+    """
 
     m: Module
     chunk: int = CHUNK_BITS
+    ram_from: int = RAM_FROM
     _delays: dict[tuple[Wire, int], Value] = field(default_factory=dict)
     _counters: dict[int, Signal] = field(default_factory=dict)
 
@@ -109,13 +115,13 @@ class Pipeline:
         """A control signal born in clock ``born``, in clock ``time``."""
         return self._delayed(self._control(signal, born), time)
 
-    def add(self, x: Word, y: Word, *, bound: int | None = None) -> Word:
+    def add(self, x: Word, y: Word, *, bound: int | None = None, fused: bool = False) -> Word:
         """x + y."""
-        return self._sum(x, y, bound or x.bound + y.bound - 1, subtract=False)
+        return self._sum(x, y, bound or x.bound + y.bound - 1, subtract=False, fused=fused)
 
-    def subtract(self, x: Word, y: Word, *, bound: int) -> Word:
+    def subtract(self, x: Word, y: Word, *, bound: int, fused: bool = False) -> Word:
         """x - y, known to be at least 0 and below ``bound``."""
-        return self._sum(x, y, bound, subtract=True)
+        return self._sum(x, y, bound, subtract=True, fused=fused)
 
     def total(self, words: list[Word]) -> Word:
         """Sum of all, the earliest first."""
@@ -125,7 +131,9 @@ class Pipeline:
             words = [*words[2:], self.add(words[0], words[1])]
         return words[0]
 
-    def select(self, control: Signal, born: int, one: Word, zero: Word) -> Word:
+    def select(
+        self, control: Signal, born: int, one: Word, zero: Word, *, fused: bool = False
+    ) -> Word:
         """``one`` where the control is 1, else ``zero``, chunk by chunk, a clock later."""
         width = max(len(one), len(zero))
         wire = self._control(control, born)
@@ -138,7 +146,7 @@ class Pipeline:
                 self._delayed(wire, time),
                 *(Cat(self._gather(part, time), C(0, 1))[: stop - start] for part in parts),
             )
-            bits += self._register(value, stop - start, time + 1)
+            bits += self._made(value, stop - start, time, fused)
         return Word(tuple(bits), max(one.bound, zero.bound))
 
     def multiply(self, x: Word, y: Word) -> Word:
@@ -151,7 +159,7 @@ class Pipeline:
         bits = tuple((wire, i) for i in range(2 * Dsp.WIDTH))
         return Word(bits, (x.bound - 1) * (y.bound - 1) + 1)
 
-    def _sum(self, x: Word, y: Word, bound: int, *, subtract: bool) -> Word:
+    def _sum(self, x: Word, y: Word, bound: int, *, subtract: bool, fused: bool) -> Word:
         width = (bound - 1).bit_length()
         left, right = ((*w.bits, *(None,) * width)[:width] for w in (x, y))
         bits: list[Bit] = []
@@ -162,30 +170,33 @@ class Pipeline:
         carry: Bit = None
         first = start
         while start < width:
-            stop = min(width, start + self.chunk)
+            stop = width if fused else min(width, start + self.chunk)
             a, b = left[start:stop], right[start:stop]
             time = max(self._latest(a), self._latest(b), carry[0].time if carry else 0)
             p, q = self._gather(a, time), self._gather(b, time)
-            if subtract:
-                q = ~q
-            if start == first:
-                value = p + q + 1 if subtract else p + q
-            else:
+            if start > first:
                 assert carry is not None
-                value = p + q + self._gather((carry,), time)
-            register = self._register(value, stop - start + (stop < width), time + 1)
-            bits += register[: stop - start]
-            carry = register[-1]
+                value = p + (~q if subtract else q) + self._gather((carry,), time)
+            elif subtract:
+                difference = p - q
+                value = Cat(difference[:-1], ~difference[-1])
+            else:
+                value = p + q
+            made = self._made(value, stop - start + (stop < width), time, fused)
+            bits += made[: stop - start]
+            carry = made[-1]
             start = stop
         return Word(tuple(bits), bound)
 
     def _latest(self, bits: tuple[Bit, ...]) -> int:
         return max((bit[0].time for bit in bits if bit), default=0)
 
-    def _register(self, value: Value, width: int, time: int) -> list[Bit]:
+    def _made(self, value: Value, width: int, time: int, fused: bool) -> list[Bit]:
+        """Bits of a new signal: ``value`` of clock ``time``, registered unless ``fused``."""
         signal = Signal(width, reset_less=True)
-        self.m.d.sync += signal.eq(value)
-        wire = Wire(signal, time)
+        domain = self.m.d.comb if fused else self.m.d.sync
+        domain += signal.eq(value)
+        wire = Wire(signal, time if fused else time + 1)
         return [(wire, i) for i in range(width)]
 
     def _control(self, signal: Signal, born: int) -> Wire:
@@ -219,7 +230,7 @@ class Pipeline:
             return wire.signal
         if (wire, time) not in self._delays:
             register = Signal(len(wire.signal), reset_less=True)
-            if time - wire.time >= RAM_FROM:
+            if time - wire.time >= self.ram_from:
                 source = self._ram(wire.signal, time - 1 - wire.time)
             else:
                 source = self._delayed(wire, time - 1)

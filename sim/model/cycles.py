@@ -60,7 +60,7 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=28, slots=2, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=48, slots=3, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 

@@ -16,8 +16,8 @@ def test_software_passes(run) -> None:
     result = run("selftest", "--rounds", 8, "--json")
     assert result.status == 0
     assert all(row["passed"] for row in result.json)
-    assert len(result.json) == 17
-    assert "17 of 17 checks passed" in run("selftest", "--rounds", 2).out
+    assert len(result.json) == 18
+    assert "18 of 18 checks passed" in run("selftest", "--rounds", 2).out
 
 
 class Broken(SoftSigner):
