@@ -24,8 +24,8 @@ class Karatsuba:
     fused_bits: int
 
 
-DEEP = Karatsuba(leaf_bits=4 * LIMB_BITS, fused_bits=0)
-"""A register for every sum."""
+DEEP = Karatsuba(leaf_bits=4 * LIMB_BITS, fused_bits=66)
+"""Few sums."""
 
 FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=66)
 """Few multipliers and few registers."""

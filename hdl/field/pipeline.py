@@ -21,7 +21,7 @@ from .dsp import Dsp
 RAM_FROM = 6
 """Delays of at least this many clocks are made of distributed RAM."""
 
-CHUNK_BITS = 90
+CHUNK_BITS = 130
 """Bits added in one clock."""
 
 
