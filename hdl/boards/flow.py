@@ -9,7 +9,10 @@ write_json top.json
 """
 """All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
 
-ROUTING = ("--timing-allow-fail", "--router", "router2")
+ROUTING = (
+    *("--timing-allow-fail", "--router", "router2"),
+    *("--placer-heap-cell-placement-timeout", "0"),
+)
 """Options of nextpnr."""
 
 THREADED = ("--parallel-refine",)
