@@ -193,6 +193,7 @@ async def signatures(dut: Any) -> None:
     driver = EventDriver(dut, EngineModel(Image(WINDOW, CURVE)))
     dut.inbox.value = 0
     dut.outbox.value = 0
+    dut.digest.value = 0
     await bfm.start(dut)
     cocotb.start_soon(driver.watch())
     queue, seen = cases(), {"faults": 0}
