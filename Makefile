@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-chaos test-guest test-budget lint format docs figures budget bitstreams clean
+.PHONY: help setup tools demo test test-chaos test-guest test-budget boards test-netlist test-boards release-check lint format docs figures budget bitstreams clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -53,6 +53,19 @@ test-chaos: setup ## 100,000 requests for each kind of fault, on models; 300 on 
 test-guest: setup ## A Linux guest drives the virtual PCIe board (needs mmdebstrap and Debian's mirrors)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow tests/pcie/test_guest.py $(ARGS)
 
+boards: setup
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+
+test-netlist: boards ## Netlists in simulation, before and after routing; PROFILE=full, ROUTED=FILE
+	@INTAGLIO_PROFILE=$(or $(PROFILE),small) $(if $(ROUTED),INTAGLIO_ROUTED=$(abspath $(ROUTED))) \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow tests/cosim/test_netlist.py $(ARGS)
+
+test-boards: boards ## Place and route small designs twice; block RAMs of all bitstreams
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow tests/hdl/boards $(ARGS)
+
+release-check: boards ## As test-boards, and a stale bitstream is an error
+	@INTAGLIO_RELEASE=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests/hdl/boards $(ARGS)
+
 # Amaranth and cocotb carry no types, so mypy checks what a host installs and not hdl/ and sim/.
 lint: setup ## ruff, and mypy on the package as it is installed
 	@$(BIN)/ruff check .
@@ -74,16 +87,13 @@ figures: setup ## Simulate every profile under load again (an hour for all) and 
 	@$(BIN)/intaglio perf --measure --save $(ARGS)
 
 PROFILES ?= small
-budget: setup ## Synthesise PROFILES="small ..." (half an hour each) and keep the cells of each unit
-	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+budget: boards ## Synthesise PROFILES="small ..." (half an hour each) and keep the cells of each unit
 	@$(BIN)/python -m intaglio.sim.budget --synthesise $(PROFILES)
 
-test-budget: setup ## Hold the committed cells of each unit against a new synthesis
-	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+test-budget: boards ## Hold the committed cells of each unit against a new synthesis
 	@$(BIN)/pytest -m slow tests/sim/test_budget.py $(ARGS)
 
-bitstreams: setup ## Build the bitstreams (an hour); ARGS=--check compares, BOARDS="..." chooses
-	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[boards]'
+bitstreams: boards ## Build the bitstreams (an hour); ARGS=--check compares, BOARDS="..." chooses
 	@for board in $(BOARDS); do $(BIN)/intaglio build $$board $(ARGS); done
 	@$(BIN)/python -m intaglio.hdl.boards.doc
 

@@ -23,8 +23,18 @@ CELLS = tuple(_FOLDER / f"{name}.v" for name in ("ecp5", "ecp5_dsp", "ecp5_ram",
 ROUTED_CELLS = (*CELLS, _FOLDER / "ecp5_routed.v")
 """And of those that only nextpnr makes."""
 
-_VERILATOR = (*runner.TIMING, "-no-public-flat-rw", "-O3", "--output-split", "20000")
+_VERILATOR = (
+    *runner.TIMING,
+    "-CFLAGS",
+    "-O1",
+    "-no-public-flat-rw",
+    "-O3",
+    "--output-split",
+    "20000",
+)
 _IGNORED = {"$scopeinfo"}
+_IDLE_HIGH = {"TRELLIS_COMB", "DP16KD"}
+"""Cells whose inputs are high when nothing drives them, which nextpnr makes use of."""
 _BINARY = re.compile(r"[01xz]+")
 _PORT = "uart_0__{}__io"
 
@@ -100,13 +110,28 @@ def _pins(ports: Mapping[str, Any], oscillator_hz: float) -> Iterator[str]:
 
 
 def _cell(number: int, cell: Mapping[str, Any]) -> str:
+    muxes = {}
+    if cell["type"] == "DP16KD":
+        muxes = {name: value for name, value in cell["parameters"].items() if name[-3:] == "MUX"}
     parameters = ", ".join(
-        f".{name}({_constant(value)})" for name, value in sorted(cell["parameters"].items())
+        f".{name}({_constant(value)})"
+        for name, value in sorted(cell["parameters"].items())
+        if name not in muxes
     )
-    connections = ", ".join(
-        f".{name}({_net(bits)})" for name, bits in sorted(cell["connections"].items())
-    )
-    return f"  {cell['type']} #({parameters}) c{number} ({connections});"
+    idle = f"1'b{int(cell['type'] in _IDLE_HIGH)}"
+    pins = []
+    for name, bits in sorted(cell["connections"].items()):
+        if bits or cell["port_directions"][name] == "input":
+            net = _net(bits) if bits else idle
+            pins.append(f".{name}({_multiplexed(net, muxes.get(f'{name}MUX', name).strip())})")
+    return f"  {cell['type']} #({parameters}) c{number} ({', '.join(pins)});"
+
+
+def _multiplexed(net: str, setting: str) -> str:
+    """What comes of a pin behind its multiplexer: itself, its inverse, or a constant."""
+    if setting in ("0", "1"):
+        return f"1'b{setting}"
+    return f"~{net}" if setting == "INV" else net
 
 
 def _constant(value: str) -> str:

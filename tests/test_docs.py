@@ -105,5 +105,7 @@ def test_every_folder_has_its_readme(folder: str) -> None:
 def test_make_targets_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for page in tracked("*.md"):
-        for target in re.findall(r"`make (\w+)|^ {4}make (\w+)", page.read_text(), re.MULTILINE):
+        for target in re.findall(
+            r"`make ([\w-]+)|^ {4}make ([\w-]+)", page.read_text(), re.MULTILINE
+        ):
             assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target

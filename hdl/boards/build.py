@@ -126,6 +126,14 @@ def build(
     return replace(manifest, cycles_per_signature=cycles), data
 
 
+def synthesise(board: Board, profile: Profile, work: Path, report: Report) -> None:
+    """Make ``top.json`` in folder ``work``, the netlist that place and route begins with."""
+    clock = _Clock(report)
+    work.mkdir(parents=True, exist_ok=True)
+    _elaborate(board, profile, git_revision(), work, clock)
+    _synthesise(work, tools.versions()["yosys"], clock)
+
+
 def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
     """Build again what ``manifest`` describes; a sentence for each difference, none if equal.
 

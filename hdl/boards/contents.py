@@ -111,16 +111,12 @@ def differences(blocks: Iterable[int], expected: Mapping[str, Rom]) -> list[str]
     seen: dict[int, set[int]] = {width: {0} for width in DEPTHS}
     wrong = []
     for number, block in enumerate(blocks):
-        strange: dict[int, int] = {}
-        for width in DEPTHS:
-            lanes = {lane for lane in lanes_of(block, width) if lane}
-            strange[width] = len(lanes - known[width])
-            if not strange[width]:
-                seen[width] |= lanes
-                break
-        else:
-            lanes = min(strange.values())
-            wrong.append(f"block RAM {number} holds {lanes} columns of bits that no source has")
+        lanes = {width: {lane for lane in lanes_of(block, width) if lane} for width in DEPTHS}
+        strange = {width: len(found - known[width]) for width, found in lanes.items()}
+        width = min(DEPTHS, key=lambda width: strange[width])
+        seen[width] |= lanes[width]
+        if strange[width]:
+            wrong.append(f"block RAM {number} holds {strange[width]} columns that no source has")
     for name, rom in expected.items():
         lost = sum(
             rom.varies(column)
@@ -128,7 +124,7 @@ def differences(blocks: Iterable[int], expected: Mapping[str, Rom]) -> list[str]
             for column in columns[name]
         )
         if rom.required and lost:
-            wrong.append(f"{name}: {lost} columns of bits are in no block RAM")
+            wrong.append(f"{name}: {lost} columns are in no block RAM")
     return wrong
 
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from intaglio.bitstreams import Manifest, manifests
+from intaglio.bitstreams import FOLDER, Manifest, manifests
+from intaglio.cli.flash import udev_rule
 
 from . import BOARDS
 from .board import Board
@@ -83,9 +84,51 @@ def _rates(manifest: Manifest) -> str:
     return ", ".join(told) or "not measured"
 
 
+def pages(found: Sequence[Manifest] | None = None) -> str:
+    """A section for each board: what to connect, what to run, and what its bitstreams are."""
+    found = manifests() if found is None else found
+    return "\n".join(_page(board, found) for board in BOARDS.values())
+
+
+def _page(board: Board, found: Sequence[Manifest]) -> str:
+    made = [manifest for manifest in found if manifest.board == board.name]
+    told = [
+        f"### {board.title}: `{board.name}`\n",
+        f"{board.device}, engine clock {board.clock_hz / 1e6:g} MHz.\n",
+        f"* Wiring and jumpers: {board.wiring}",
+        f"* Serial link: {board.link}, {board.baud / 1e6:g} Mbaud.",
+        f"* Programming: {_programmer(board)}; as yourself after\n",
+        f"      {udev_rule(*board.programmer.usb)}\n",
+    ]
+    told += [_built(manifest) for manifest in made]
+    if not made:
+        told.append(f"No bitstream is included: `intaglio build {board.name}` makes one.\n")
+    return "\n".join(told)
+
+
+def _built(manifest: Manifest) -> str:
+    """A bitstream: what a board that holds it tells, what it takes, and its picture."""
+    cells = ", ".join(f"{kind} {_share(cells)}" for kind, cells in manifest.utilisation.items())
+    picture = FOLDER / f"{manifest.name}.png"
+    lines = [
+        f"`{manifest.name}` is built and routed, and not yet tried on silicon. It takes {cells}; "
+        f"nextpnr estimates {manifest.fmax_hz / 1e6:.1f} MHz at most after routing; at "
+        f"{manifest.clock_hz / 1e6:g} MHz, by simulated cycles, signatures a second: "
+        f"{_rates(manifest)}. `intaglio info` must show:\n",
+        f"      profile        {manifest.profile}",
+        f"      clock          {manifest.clock_hz / 1e6:g} MHz",
+        f"      RTL digest     {manifest.rtl_digest}",
+        f"      git revision   {manifest.git_revision}\n",
+    ]
+    if picture.is_file():
+        lines.append(f"![Floorplan of {manifest.name}](../../bitstreams/{picture.name})\n")
+    return "\n".join(lines)
+
+
 def refreshed(text: str) -> str:
-    """``text`` with both tables rendered anew. Raises :class:`ValueError` without the fences."""
-    for name, table in (("boards", boards_table()), ("bitstreams", bitstreams_table())):
+    """``text`` with everything rendered anew. Raises :class:`ValueError` without the fences."""
+    rendered = {"boards": boards_table(), "bitstreams": bitstreams_table(), "pages": pages()}
+    for name, table in rendered.items():
         begin, end = f"<!-- {name}: begin (make bitstreams) -->\n", f"<!-- {name}: end -->"
         pattern = re.escape(begin) + ".*?" + re.escape(end)
         text, count = re.subn(pattern, lambda _, t=begin + table + end: t, text, flags=re.DOTALL)

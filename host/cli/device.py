@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import intaglio
+from intaglio import bitstreams
 from intaglio import doctor as machine
 from intaglio.cli.common import (
     FAILED,
@@ -18,11 +19,12 @@ from intaglio.cli.common import (
     Json,
     OptionalDevice,
     Timeout,
+    part,
     print_json,
     stdout,
 )
 from intaglio.doctor import Finding, Level
-from intaglio.errors import IntaglioError
+from intaglio.errors import InputError, IntaglioError
 from intaglio.member import MemberStatus
 from intaglio.pool import Pool
 from intaglio.values import Counters, Identity
@@ -113,7 +115,24 @@ def _identity_rows(identity: Identity) -> list[tuple[str, str]]:
         ("clock", clock),
         ("RTL digest", identity.rtl_digest),
         ("git revision", identity.git_revision if identity.git_revision.strip("0") else "unknown"),
+        *(("bitstream", told) for told in _bitstreams(identity)),
     ]
+
+
+def _bitstreams(identity: Identity) -> list[str]:
+    """Those of this package that the device may hold, and whether its sources have moved on."""
+    fields = ("profile", "clock_hz", "rtl_digest", "git_revision")
+    alike = [
+        manifest
+        for manifest in bitstreams.manifests()
+        if all(getattr(manifest, name) == getattr(identity, name) for name in fields)
+    ]
+    try:
+        is_stale = part("intaglio.boards", "is_stale", "boards")
+    except InputError:
+        return [manifest.name for manifest in alike]
+    stale = ", stale: the gateware has changed since it was built"
+    return [f"{manifest.name}{stale if is_stale(manifest) else ''}" for manifest in alike]
 
 
 def _counter_rows(counters: Counters) -> list[tuple[str, str]]:

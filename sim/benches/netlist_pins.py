@@ -38,10 +38,11 @@ class Line:
                 await Timer(BIT_PS, "ps")
 
     async def hold_low(self, milliseconds: float) -> None:
-        """A break."""
+        """A break, and the idle line after it."""
         self.dut.rx.value = 0
         await Timer(round(milliseconds * 1e6), "ns")
         self.dut.rx.value = 1
+        await Timer(10 * BIT_PS, "ps")
 
     async def receive(self, timeout_ms: float) -> int:
         """The next byte; raises ``SimTimeoutError`` if none comes."""

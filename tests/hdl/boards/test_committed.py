@@ -100,23 +100,40 @@ def test_tables_are_fresh() -> None:
         doc.refreshed(text.replace("<!-- boards: end -->", ""))
 
 
+MANIFEST = Manifest(
+    board="b",
+    profile="p",
+    device="d",
+    clock_hz=30_000_000,
+    fmax_hz=31_250_000,
+    seeds={"1": 31_250_000},
+    sha256="",
+    rtl_digest="",
+    board_digest="",
+    git_revision="",
+    wire_version=1,
+    tools={},
+    utilisation={"LUT4": {"used": 3, "available": 4}},
+    cycles_per_signature={"ed25519": 10_000, "secp256k1": None},
+)
+"""Of a bitstream that nobody has."""
+
+
 def test_rates_in_the_table() -> None:
-    manifest = Manifest(
-        board="b",
-        profile="p",
-        device="d",
-        clock_hz=30_000_000,
-        fmax_hz=31_250_000,
-        seeds={"1": 31_250_000},
-        sha256="",
-        rtl_digest="",
-        board_digest="",
-        git_revision="",
-        wire_version=1,
-        tools={},
-        utilisation={"LUT4": {"used": 3, "available": 4}},
-        cycles_per_signature={"ed25519": 10_000, "secp256k1": None},
-    )
-    row = doc.bitstreams_table([manifest]).splitlines()[2]
+    row = doc.bitstreams_table([MANIFEST]).splitlines()[2]
     assert row == "| `b-p` | 30 | 31.2 | 3 of 4 | ed25519 3000 |"
     assert doc.bitstreams_table([]) == "None yet.\n"
+
+
+def test_pages() -> None:
+    board = next(iter(BOARDS))
+    text = doc.pages([dataclasses.replace(MANIFEST, board=board, rtl_digest="ab" * 16)])
+    first, second = text.split("### ")[1:3]
+    assert f"`{board}-p` is built and routed, and not yet tried on silicon" in first
+    assert "RTL digest     " + "ab" * 16 in first
+    assert "LUT4 3 of 4" in first
+    assert "ed25519 3000" in first
+    assert "No bitstream is included" in second
+    for known in BOARDS.values():
+        assert f"### {known.title}: `{known.name}`" in text
+        assert f'idProduct}}=="{known.programmer.usb[1]}"' in text

@@ -265,7 +265,7 @@ def test_dfu_suffix() -> None:
 
 
 def test_without_the_extra(run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules["intaglio.cli.build"]
+    module = sys.modules["intaglio.cli.common"]
     monkeypatch.setattr(module, "entry_points", lambda group: ())
     for arguments in (("build",), ("flash", "ulx3s-85f")):
         ran = run(*arguments)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import intaglio
-from intaglio import Curve, Identity, doctor, reference, wire
+from intaglio import Curve, Identity, bitstreams, doctor, reference, wire
+from intaglio.cli import common
 from intaglio.curve import DEVICE_CURVES
 from intaglio.doctor import Finding, Level
 from intaglio.soft import SoftSigner
@@ -44,6 +47,26 @@ def test_info_of_a_board(run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert part in text
     assert run("info", "--json").json["identity"]["release_check"] == "algebraic"
     assert "16, all empty" in run("keys").out
+
+
+def test_info_names_the_bitstream(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intaglio, "open", lambda url, **_: Board())
+    identity = Board().identity
+    fields = ("profile", "clock_hz", "rtl_digest", "git_revision")
+    alike = SimpleNamespace(
+        name="ulx3s-85f-tiny",
+        board="ulx3s-85f",
+        **{name: getattr(identity, name) for name in fields},
+    )
+    other = SimpleNamespace(**{**vars(alike), "name": "other", "clock_hz": 1})
+    monkeypatch.setattr(bitstreams, "manifests", lambda: [alike, other])
+    text = run("info").out
+    assert "ulx3s-85f-tiny, stale" in text
+    assert "other" not in text
+    monkeypatch.setattr(common, "entry_points", lambda group: ())
+    text = run("info").out
+    assert "ulx3s-85f-tiny" in text
+    assert "stale" not in text
 
 
 @pytest.mark.parametrize("curve", list(Curve))
