@@ -125,6 +125,8 @@ def save(profile: str, digest: bytes, units: Mapping[str, Counts], path: Path = 
 def table(budgets: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Markdown: a row for each unit, a column for each profile and kind of cell."""
     budgets = load() if budgets is None else budgets
+    if not budgets:
+        return "None yet."
     header = ["unit", *(f"`{name}` {kind}" for name in budgets for kind in CELLS)]
     names = dict.fromkeys(unit for one in budgets.values() for unit in one["units"])
     rows = [

@@ -54,6 +54,7 @@ def test_table() -> None:
     assert table[0] == "| unit | `small` EBR | `small` DSP | `small` FF | `small` LUT |"
     assert "| link |  |  | 7 | 4 |" in table
     assert table[-1] == "| of an LFE5U-85F | 2% | 4% | 0% | 0% |"
+    assert budget.table({}) == "None yet."
 
 
 @pytest.mark.slow
