@@ -31,3 +31,9 @@ def test_alu(interval: int, vectors: int) -> None:
         assert {value for kind, value in seen if kind == name} == set(map(int, values))
     assert {v for kind, v in seen if kind == "canonical"} == set(range(2 * len(Out)))
     assert {v for kind, v in seen if kind == "negative"} == set(range(2 * len(B)))
+
+
+@pytest.mark.parametrize("interval", [0, 1, 3, 32])
+def test_constructor_errors(interval: int) -> None:
+    with pytest.raises(ValueError, match=f"interval must be 2, 4, 8 or 16, not {interval}"):
+        Alu(interval, COMBS)
