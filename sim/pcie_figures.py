@@ -67,15 +67,10 @@ class Traffic:
 
 
 @functools.cache
-def _echo() -> runner.Build:
-    return runner.build(pcie_echo.EchoLink(), "pcie_echo")
-
-
-@functools.cache
 def measure(body: int, batch: int = BATCH) -> Traffic:
     """Simulate requests with bodies of ``body`` bytes, ``batch`` to a doorbell."""
     bench = "intaglio.sim.benches.pcie_count"
-    told = runner.run(_echo(), bench, env={"BODY": body, "BATCH": batch})
+    told = runner.run(pcie_echo.build(), bench, env={"BODY": body, "BATCH": batch})
     up, down = told["up"], told["down"]
     return Traffic(
         told["first"], told["clocks"], up["tlps"], up["bytes"], down["tlps"], down["bytes"]
