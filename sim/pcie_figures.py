@@ -1,13 +1,12 @@
 """Figures of the PCIe endpoint: what it costs, how fast it is, what a link can carry.
 
-``python -m intaglio.sim.pcie_figures hdl/link/pcie/README.md`` writes the tables of that file;
-``--route`` places and routes again, which takes minutes, the others are simulated.
+``python -m intaglio.sim.pcie_figures`` prints the tables; ``--route`` places and routes too, which
+takes minutes, the others are simulated.
 """
 
 import argparse
 import functools
 import json
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +66,10 @@ class Traffic:
 
 
 @functools.cache
-def _echo() -> runner.Build:
-    return runner.build(pcie_echo.EchoLink(), "pcie_echo")
-
-
-@functools.cache
 def measure(body: int, batch: int = BATCH) -> Traffic:
     """Simulate requests with bodies of ``body`` bytes, ``batch`` to a doorbell."""
     bench = "intaglio.sim.benches.pcie_count"
-    told = runner.run(_echo(), bench, env={"BODY": body, "BATCH": batch})
+    told = runner.run(pcie_echo.build(), bench, env={"BODY": body, "BATCH": batch})
     up, down = told["up"], told["down"]
     return Traffic(
         told["first"], told["clocks"], up["tlps"], up["bytes"], down["tlps"], down["bytes"]
@@ -172,29 +166,13 @@ def route_table() -> str:
     return _table(list(told), [[f"{value:,}" for value in told.values()]])
 
 
-TABLES = {"traffic": traffic_table, "rates": rate_table, "route": route_table}
-
-
-def update(path: Path, names: tuple[str, ...]) -> None:
-    """Write the tables ``names`` between their fences in ``path``."""
-    text = path.read_text()
-    for name in names:
-        fence = re.compile(rf"(<!-- {name}: begin[^>]*-->\n).*?(<!-- {name}: end -->)", re.DOTALL)
-        found = fence.search(text)
-        if found is None:
-            raise ValueError(f"{path} has no fence for {name!r}")
-        whole = f"{found[1]}{TABLES[name]()}\n{found[2]}"
-        text = text[: found.start()] + whole + text[found.end() :]
-    path.write_text(text)
-
-
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--route", action="store_true", help="place and route again")
+    parser.add_argument("--route", action="store_true", help="place and route too")
     given = parser.parse_args()
-    update(given.path, ("traffic", "rates", *(("route",) if given.route else ())))
+    for table in (traffic_table, rate_table, *((route_table,) if given.route else ())):
+        print(table(), end="\n\n")
 
 
 if __name__ == "__main__":

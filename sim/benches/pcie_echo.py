@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """The PCIe link with a responder behind it that is small and says what it was given."""
 
+import hashlib
+
 from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -12,6 +14,8 @@ from intaglio.hdl.link.pcie import tlp
 from intaglio.hdl.link.pcie.link import PcieLink
 from intaglio.hdl.link.pcie.ultrascale import UltraScalePlus
 from intaglio.hdl.stream import Packet
+from intaglio.sim import runner
+from intaglio.sim.benches import core_build
 
 TIMEOUT_CLOCKS = 3000
 MAX_BODY_BYTES = wire.MAX_REPLY_BYTES - wire.REPLY.size
@@ -152,3 +156,28 @@ class UltraScaleEcho(wiring.Component):
             inner, outer = getattr(adapter, name), getattr(self, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         return m
+
+
+def _compiled(design: wiring.Component, top: str) -> runner.Build:
+    """Compiled in little time: only pins and the device's memory can be seen, no optimisation."""
+    text = runner.verilog(design, name=top)
+    lines = core_build.control_file(text, top).splitlines()
+    seen = (f'-module "{top}"', f'-module "{top}.link.landing')
+    kept = [lines[0], *(line for line in lines[1:] if any(mark in line for mark in seen))]
+    control = "\n".join(kept) + "\n"
+    digest = hashlib.sha256(control.encode()).hexdigest()[:24]
+    path = runner.cache_dir() / f"{top}-{digest}.vlt"
+    if not path.exists():
+        path.write_text(control)
+    args = ["-no-public-flat-rw", str(path), "-CFLAGS", "-O0"]
+    return runner.build(design, top, verilator_args=args)
+
+
+def build() -> runner.Build:
+    """:class:`EchoLink` for benches."""
+    return _compiled(EchoLink(), "pcie_echo")
+
+
+def build_ultrascale() -> runner.Build:
+    """:class:`UltraScaleEcho` for benches."""
+    return _compiled(UltraScaleEcho(), "pcie_echo_us")

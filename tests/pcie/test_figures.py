@@ -1,16 +1,16 @@
-"""The figures of the PCIe link: counted again, and what is computed from them."""
+"""The figures of the PCIe link: counted, and what is computed from them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-import intaglio.hdl.link.pcie
+from intaglio import wire_ring
 from intaglio.sim import pcie_figures
 from intaglio.sim.pcie_figures import LINKS, Traffic
 
-README = Path(intaglio.hdl.link.pcie.__file__).with_name("README.md")
+WRITE_BYTES = 12 + wire_ring.COMPLETION.size
+FETCH_BYTES = 12 + wire_ring.DESCRIPTOR.size
+"""A completion, and a descriptor as it comes, behind headers of three DWs."""
 
 
 def test_rate_is_that_of_the_busier_way() -> None:
@@ -21,21 +21,12 @@ def test_rate_is_that_of_the_busier_way() -> None:
     assert traffic.rate(232e6) == pytest.approx(1e6)
 
 
-@pytest.mark.parametrize("name", ["traffic", "rates"])
-def test_readme_is_fresh(name: str, tmp_path: Path) -> None:
-    copy = tmp_path / "README.md"
-    copy.write_text(README.read_text())
-    pcie_figures.update(copy, (name,))
-    assert copy.read_text() == README.read_text(), (
-        f"run python -m intaglio.sim.pcie_figures {README}"
-    )
-
-
-def test_a_missing_fence_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "README.md"
-    path.write_text("nothing here")
-    with pytest.raises(ValueError, match="no fence for 'rates'"):
-        pcie_figures.update(path, ("rates",))
+def test_an_inline_request_costs_what_it_must() -> None:
+    """One read and one write up; the descriptor down, and a doorbell and a count for 32 of them."""
+    traffic = pcie_figures.measure(wire_ring.INLINE_BYTES)
+    assert (traffic.up_tlps, traffic.up_bytes) == (2, 12 + WRITE_BYTES)
+    assert traffic.down_tlps == 1 + 2 / pcie_figures.BATCH
+    assert traffic.down_bytes == FETCH_BYTES + 2 * 16 / pcie_figures.BATCH
 
 
 def test_links_are_named_with_their_rates() -> None:
