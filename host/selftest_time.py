@@ -38,7 +38,8 @@ def clock(signer: Signer, keys: dict[Curve, Key], now: Now = time.perf_counter) 
     told = signer.identity.clock_hz
     if not told:
         return "none told: simulated, so there is nothing to compare"
-    cycles, seconds = {}, {}
+    cycles: dict[Curve, int] = {}
+    seconds: dict[Curve, float] = {}
     for curve, key in keys.items():
         cycles[curve] = signer.sign(key, MESSAGE).cycles
         seconds[curve] = min(_round_trip(signer, key, now) for _ in range(ROUND_TRIPS))
@@ -66,7 +67,8 @@ def _round_trip(signer: Signer, key: Key, now: Now) -> float:
 def speed(signer: Signer, keys: dict[Curve, Key], now: Now = time.perf_counter) -> str:
     """Sign as fast as the device and its link can; a sentence of what was measured."""
     simulated = signer.identity.key_slots > 0 and not signer.identity.clock_hz
-    count, told = SIMULATED if simulated else SIGNATURES, []
+    count = SIMULATED if simulated else SIGNATURES
+    told: list[str] = []
     for curve, key in keys.items():
         started = now()
         cycles = [

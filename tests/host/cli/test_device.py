@@ -58,11 +58,11 @@ def test_info_names_the_bitstream(run, monkeypatch: pytest.MonkeyPatch) -> None:
         board="ulx3s-85f",
         **{name: getattr(identity, name) for name in fields},
     )
-    other = SimpleNamespace(**{**vars(alike), "name": "other", "clock_hz": 1})
-    monkeypatch.setattr(bitstreams, "manifests", lambda: [alike, other])
+    unlike = SimpleNamespace(**{**vars(alike), "name": "elsewhere", "clock_hz": 1})
+    monkeypatch.setattr(bitstreams, "manifests", lambda: [alike, unlike])
     text = run("info").out
     assert "ulx3s-85f-tiny, stale" in text
-    assert "other" not in text
+    assert "elsewhere" not in text
     monkeypatch.setattr(common, "entry_points", lambda group: ())
     text = run("info").out
     assert "ulx3s-85f-tiny" in text
