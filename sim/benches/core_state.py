@@ -32,7 +32,8 @@ ZERO_MEMORIES = (
 """Hold secrets or messages while jobs run, and nothing when none does."""
 
 DELAYS = "barrel.alu."
-"""Where the memories are that delay words of instructions: zero like :data:`ZERO_MEMORIES`."""
+"""Where the memories are that delay words and control bits of instructions: all zero, or all one
+where an idle engine's control bit is."""
 
 KEY_MEMORIES = {
     "keys.secrets.words": SECRET_WORDS,
@@ -135,7 +136,9 @@ def check_clean(dut: Any, loaded: Collection[int] = ()) -> State:
     delays = {path for path in memories if path.startswith(DELAYS)}
     known = {*ZERO_MEMORIES, *KEY_MEMORIES, *ROMS, *BOOKKEEPING, *delays}
     assert memories == known, f"memories without a rule: {sorted(memories ^ known)}"
-    for path in (*ZERO_MEMORIES, *delays):
+    for path in delays:
+        assert set(state[path]) in ({0}, {1}), f"{path}: words {_used(state[path])} are left"
+    for path in ZERO_MEMORIES:
         assert not any(state[path]), f"{path}: words {_used(state[path])} are left"
     for path, words in KEY_MEMORIES.items():
         slots = {index // words for index in _used(state[path])}
