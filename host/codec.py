@@ -22,8 +22,10 @@ class Codec(Protocol):
     queue: int
     """Requests that may wait in the link, in order, beyond the device's own window."""
 
-    runs: Runs | None
-    """Requests sent together, where the link carries many at once; else ``None``."""
+    @property
+    def runs(self) -> Runs | None:
+        """Requests sent together, where the link carries many at once; else ``None``."""
+        ...
 
     @property
     def frames_bad(self) -> int:

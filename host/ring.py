@@ -96,12 +96,12 @@ class RingCodec:
 
 
 class _Run(NamedTuple):
-    """Requests under ``count`` tags from ``first``."""
+    """Requests under ``size`` tags from ``first``."""
 
     group: Group
     request: Request
     first: int
-    count: int
+    size: int
 
 
 class Runs:
@@ -116,11 +116,11 @@ class Runs:
 
     def add(self, run: _Run) -> None:
         """Wait for the replies to ``run``."""
-        tags = np.arange(run.first, run.first + run.count) % (1 << wire.TAG_BITS)
+        tags = np.arange(run.first, run.first + run.size) % (1 << wire.TAG_BITS)
         self._number_of_tag[tags] = self._made
-        self._runs[self._made] = [run, run.count]
+        self._runs[self._made] = [run, run.size]
         self._made += 1
-        self.open += run.count
+        self.open += run.size
 
     def send(
         self, group: Group, header: dict[str, int], first: int, bodies: Sequence[bytes]
@@ -158,7 +158,7 @@ class Runs:
         """Forget all that is unanswered: group, index and tag of each, in order of sending."""
         left = []
         for number, (run, _) in self._runs.items():
-            for index in range(run.count):
+            for index in range(run.size):
                 tag = (run.first + index) % (1 << wire.TAG_BITS)
                 if self._number_of_tag[tag] == number:
                     left.append((run.group, index, tag))
@@ -182,13 +182,14 @@ def _is_signature(entries: _Array, request: Request) -> _Array:
     """Which of ``entries`` are OK replies to ``request`` with a signature of its curve."""
     recids = entries["recid"]
     ecdsa = request.curve is wire.CurveId.SECP256K1
-    return (
+    good: _Array = (
         (entries["version"] == wire.VERSION)
         & (entries["op"] == request.op)
         & (entries["status"] == wire.Status.OK)
         & (entries["length"] == wire.SIGNATURE_BYTES)
         & (recids < 4 if ecdsa else recids == wire.NO_RECID)
     )
+    return good
 
 
 def _taken(entries: _Array, run: _Run) -> Taken:

@@ -98,7 +98,7 @@ class AnsweringFunction(Function):
         """Answer what is no signature, as far as the measurement asks it."""
         body = b""
         if asked["op"] == Op.OPEN:
-            curves = sum(1 << curve.wire_id for curve in Curve)
+            curves = sum(1 << curve for curve in wire.CurveId if curve)
             body = wire.IDENTITY.pack(
                 magic=wire.MAGIC,
                 version=wire.VERSION,

@@ -161,7 +161,7 @@ async def count(dut: Any) -> None:
             if not done:
                 bfm.record("first", host.completions[0] - rung)
                 steady = host.completions[BATCH - 1] - host.completions[0]
-                bfm.record("clocks", steady / (BATCH - 1))
+                bfm.record("clocks", steady / max(1, BATCH - 1))  # 0 for lone requests
             host.write("completion_taken", number + 1)
     await _clocks(dut, 100)
     requests = ROUNDS * BATCH

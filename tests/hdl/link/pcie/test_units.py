@@ -204,7 +204,7 @@ def test_crossing(period: float) -> None:
 
     async def run(ctx: Any) -> None:
         while True:
-            ctx.set(dut.clock, ~ctx.get(dut.clock))
+            ctx.set(dut.clock, 1 - ctx.get(dut.clock))
             await ctx.delay(period / 2)
 
     simulator = Simulator(dut)
