@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from intaglio import wire, wire_ring
-from intaglio.curve import Curve
+from intaglio.curve import DEVICE_CURVES, Curve
 from intaglio.device import DeviceSigner
 from intaglio.ring import RING_ENTRIES, Completion, Descriptor, Memory
 from intaglio.transport.function import IOVA_BASE, Function
@@ -98,7 +98,7 @@ class AnsweringFunction(Function):
         """Answer what is no signature, as far as the measurement asks it."""
         body = b""
         if asked["op"] == Op.OPEN:
-            curves = sum(1 << curve for curve in wire.CurveId if curve)
+            curves = sum(1 << curve.wire_id for curve in DEVICE_CURVES)
             body = wire.IDENTITY.pack(
                 magic=wire.MAGIC,
                 version=wire.VERSION,

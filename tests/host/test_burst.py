@@ -10,6 +10,7 @@ import intaglio
 from intaglio import errors, wire
 from intaglio.bench import rings
 from intaglio.burst import gather
+from intaglio.curve import DEVICE_CURVES
 from intaglio.device import DeviceSigner
 from intaglio.promise import Batch
 from intaglio.sim.model.core import GoldenCore
@@ -17,7 +18,6 @@ from intaglio.sim.model.pcie import ModelFunction
 from intaglio.transport.pcie import RingTransport
 from intaglio.values import Key, SignRequest
 
-CURVES = [intaglio.Curve.ED25519, intaglio.Curve.SECP256K1]
 SECRET = bytes(range(1, 33))
 OTHER = bytes(range(2, 34))
 ECDSA = Key(intaglio.Curve.SECP256K1, bytes(64))
@@ -89,7 +89,7 @@ def test_all_else_is_not(items):
     assert gather(items, Batch(len(items)), 4096) is None
 
 
-@pytest.mark.parametrize("curve", CURVES)
+@pytest.mark.parametrize("curve", DEVICE_CURVES)
 def test_a_burst_is_signed_right_and_sent_together(signer, function, curve):
     key = signer.load_key(curve, SECRET)
     rng = random.Random(5)
@@ -107,7 +107,7 @@ def test_a_burst_is_signed_right_and_sent_together(signer, function, curve):
 
 def test_without_checks_the_same_signatures_come(function):
     with DeviceSigner(RingTransport(function), verify="off") as signer:
-        for curve in CURVES:
+        for curve in DEVICE_CURVES:
             key = signer.load_key(curve, SECRET)
             requests = [(key, bytes([n])) for n in range(200)]
             for (_, message), signature in zip(requests, signer.sign_many(requests), strict=True):

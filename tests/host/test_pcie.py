@@ -10,6 +10,7 @@ import pytest
 import intaglio
 from intaglio import errors, wire_ring
 from intaglio.config import DeviceConfig, PoolConfig
+from intaglio.curve import DEVICE_CURVES
 from intaglio.device import DeviceSigner
 from intaglio.sim.model.core import GoldenCore
 from intaglio.sim.model.pcie import ModelFunction
@@ -57,7 +58,7 @@ def device(function=None, **options):
 
 def test_signatures_of_all_lengths_are_those_of_the_libraries():
     with intaglio.open("model:pcie?job_slots=8") as signer:
-        for curve in (intaglio.Curve.ED25519, intaglio.Curve.SECP256K1):
+        for curve in DEVICE_CURVES:
             key = signer.load_key(curve, SECRET)
             requests = [(key, bytes(length)) for length in range(0, 4097, 113)]
             for request, signature in zip(requests, signer.sign_many(requests), strict=True):
