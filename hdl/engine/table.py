@@ -55,7 +55,7 @@ class CombTable(wiring.Component):
         m.d.comb += [negative.eq(~digit[-1]), index.eq(digit[:-1] ^ negative.replicate(width - 1))]
         base = Mux(self.curve == Curve.SECP256K1, len(first), 0)
         with m.If(self.read):
-            m.d.sync += self.negative.eq(negative)
+            m.d.sync += self.negative.eq(negative & self.enable)
         for i in range(3):
             rows = [entry[i] for entry in first]
             address = Cat(index, self.window)
