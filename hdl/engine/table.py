@@ -54,6 +54,8 @@ class CombTable(wiring.Component):
         index = Signal(width - 1)
         m.d.comb += [negative.eq(~digit[-1]), index.eq(digit[:-1] ^ negative.replicate(width - 1))]
         base = Mux(self.curve == Curve.SECP256K1, len(first), 0)
+        resets = Signal(init=1)  # no entry outlives a reset
+        m.d.sync += resets.eq(0)
         with m.If(self.read):
             m.d.sync += self.negative.eq(negative & self.enable)
         for i in range(3):
@@ -68,8 +70,8 @@ class CombTable(wiring.Component):
             m.submodules[f"table{i}"] = table
             port = table.read_port()
             m.d.comb += [
-                port.en.eq(self.read),
-                port.addr.eq(Mux(self.enable, address, 0)),
+                port.en.eq(self.read | resets),
+                port.addr.eq(Mux(self.enable & ~resets, address, 0)),
                 getattr(self, f"f{i}").eq(port.data),
             ]
         return m
