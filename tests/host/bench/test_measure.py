@@ -52,8 +52,8 @@ def test_stages_of_a_device():
 class Clocked(GoldenCore):
     """Tells a clock of 1 MHz, so that a cycle is a microsecond."""
 
-    def _identity(self):
-        record = wire.IDENTITY.unpack(super()._identity())
+    def identity(self):
+        record = wire.IDENTITY.unpack(super().identity())
         return wire.IDENTITY.pack(**record | {"clock_hz": 1_000_000})
 
 

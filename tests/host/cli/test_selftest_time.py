@@ -35,7 +35,7 @@ class Board(SoftSigner):
     def sign(self, key: Key, message: bytes | None = None, **options: Any) -> Signature:
         late = self.random.choice((0.0, self.random.random() * JITTER_S))
         self.time += LINK_S + late + CYCLES[key.curve] / self.real
-        return replace(super().sign(key, message, **options), cycles=CYCLES[key.curve])
+        return super().sign(key, message, **options)._replace(cycles=CYCLES[key.curve])
 
     def submit(self, key: Key, message: bytes | None = None, **_: Any) -> Future[Signature]:
         return done(self.sign(key, message))
