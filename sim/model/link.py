@@ -115,6 +115,10 @@ class ModelDevice:
         self._requests.append(payload)
 
 
+FRUITLESS_S = 0.001
+"""Seconds until a device that gave nothing is run again."""
+
+
 class ModelTransport(Transport):
     """A :class:`ModelDevice` as a transport; it works while :meth:`read` waits.
 
@@ -146,7 +150,7 @@ class ModelTransport(Transport):
                 data = self.device.run()
                 if data:
                     return data
-                continue
+                self._run_at = max(self._run_at, time.monotonic() + FRUITLESS_S)
             if or_writable or (until is not None and now >= until):
                 return b""
             times = [at for at in (until, self._run_at if self.device.busy else None) if at]
