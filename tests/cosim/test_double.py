@@ -27,7 +27,7 @@ def test_wrong_but_valid_entries(profile: Profile, outcome: str) -> None:
     """Both computations read the same wrong entries; ``double`` withholds what comes of them."""
     outcomes = run(profile, "core_entries", "valid_entries")["outcomes"]
     assert outcomes == {
-        "turned": {outcome: 2 * profile.job_slots},
+        "shuffled": {outcome: 2 * profile.job_slots},
         "as it was": {"right": profile.job_slots},
     }
 

@@ -49,7 +49,7 @@ def test_a_timeout_must_be_positive(timeout_s):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("usb:1", "unknown scheme 'usb': known are soft:, pool:, model:, sim:, uart:"),
+        ("usb:1", "unknown scheme 'usb': known are soft:, pool:, model:, pcie:, sim:, uart:"),
         ("uart:", "names no port: write e.g. uart:/dev/ttyUSB0"),
         ("uart:/dev/nothing", "cannot open serial port '/dev/nothing' .*No such file"),
         ("uart:/dev/null", "cannot open serial port '/dev/null'"),
