@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, Signal, Value
+from amaranth.hdl import C, ClockDomain, ClockSignal, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
 from amaranth.lib.fifo import AsyncFIFO
@@ -61,6 +61,10 @@ class Crossing(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         resetting, lately = (Signal(range(SETTLE_CLOCKS + 1), init=SETTLE_CLOCKS) for _ in range(2))
+        # both queues are emptied into nothing: the pointers of their reading sides know no reset
+        forgets, held = Signal(init=1), Signal(init=1)
+        m.d.sync += forgets.eq(self.reset | (resetting != 0))
+        m.submodules.held = FFSynchronizer(forgets, held, o_domain="core", init=1, reset_less=False)
         ways = {
             "requests": (self.requests, self.core_requests, "sync", "core"),
             "replies": (self.core_replies, self.replies, "core", "sync"),
@@ -68,14 +72,15 @@ class Crossing(wiring.Component):
         for name, (source, sink, write, read) in ways.items():
             width = source.payload.shape().size
             queue = AsyncFIFO(width=width, depth=self.depth, w_domain=write, r_domain=read)
-            m.submodules[name] = ResetInserter({"sync": resetting != 0})(queue)
+            m.submodules[name] = queue
+            empties, refuses = (held, forgets) if read == "core" else (forgets, C(0))
             m.d.comb += [
                 queue.w_data.eq(source.payload),
-                queue.w_en.eq(source.valid),
-                source.ready.eq(queue.w_rdy),
+                queue.w_en.eq(source.valid & ~refuses),
+                source.ready.eq(queue.w_rdy & ~refuses),
                 sink.payload.eq(queue.r_data),
-                sink.valid.eq(queue.r_rdy),
-                queue.r_en.eq(sink.ready),
+                sink.valid.eq(queue.r_rdy & ~empties),
+                queue.r_en.eq(sink.ready | empties),
             ]
         told = Signal()
         m.submodules.busy = FFSynchronizer(self.core_busy, told, init=1)
