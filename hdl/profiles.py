@@ -75,7 +75,7 @@ FULL = Profile(
     key_slots=16,
     pool_pages=128,
 )
-"""An instruction a clock: for an ECP5-85F (not routed yet)."""
+"""An instruction a clock: for an ECP5-85F (placed, not routed to the end yet)."""
 
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""

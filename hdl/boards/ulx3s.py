@@ -15,7 +15,7 @@ BOARDS = tuple(
         name=f"ulx3s-{size}",
         title=f"ULX3S {size.upper()}",
         platform=platform,
-        clock_hz=45_000_000 if size == "85f" else 21_000_000,
+        clock_hz=21_000_000,
         baud=3_000_000,
         link="The FT231X behind the socket US1: /dev/ttyUSB0",
         wiring="One USB cable to US1 carries power, programming and the serial link.",

@@ -65,9 +65,13 @@ SMALL = Size(
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-def full_rate(window: int, jobs: int, lanes: tuple[int, int], inverters: int) -> Size:
-    """A product every clock, 59 stages and 4 clocks of fetch and writing, 64 issue slots."""
-    return Size(window, 1, 63, 64, jobs, *lanes, inverters)
+MID = Size(4, interval=4, latency=44, slots=12, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+"""The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
+
+FULL = Size(
+    5, interval=1, latency=43, slots=44, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
+)
+"""The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
 Process = Generator[Event, None, None]
@@ -254,12 +258,15 @@ STREAMS = {
 SIZES = {
     "`small`": SMALL,
     "`small-double`": replace(SMALL, release_check=ReleaseCheck.DOUBLE),
-    "w 5, 64 contexts": full_rate(5, 64, (2, 3), 2),
-    "w 5, 96 contexts": full_rate(5, 96, (2, 3), 2),
-    "w 5, 128 contexts, 1 inverter": full_rate(5, 128, (2, 3), 1),
-    "w 5": full_rate(5, 128, (2, 3), 2),
-    "w 6, 2 inverters": full_rate(6, 128, (2, 4), 2),
-    "w 6": full_rate(6, 128, (2, 4), 3),
+    "`mid`": MID,
+    "`full`": FULL,
+    "`full`, 48 contexts": replace(FULL, jobs=48),
+    "`full`, 1 inverter": replace(FULL, inverters=1),
+    "`full`, 2 ECDSA lanes": replace(FULL, ecdsa_lanes=2),
+    "`full`, window 6": replace(FULL, window=6),
+    "`full`, window 6, 3 inverters, 2 and 4 lanes": replace(
+        FULL, window=6, inverters=3, sha512_lanes=2, ecdsa_lanes=4
+    ),
 }
 """The rows of the table in ``hdl/README.md``."""
 
