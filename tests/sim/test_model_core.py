@@ -102,7 +102,7 @@ def sign_fields(**fields):
 @pytest.mark.parametrize(
     ("status", "op", "body", "fields"),
     [
-        (Status.BAD_VERSION, Op.SIGN_MESSAGE, b"", {"version": 2}),
+        (Status.BAD_VERSION, Op.SIGN_MESSAGE, b"", {"version": wire.VERSION + 1}),
         (Status.BAD_VERSION, Op.OPEN, b"", {"version": 0}),
         (Status.BAD_OP, 0, b"", {}),
         (Status.BAD_OP, 0x22, b"", {}),
@@ -151,7 +151,7 @@ def test_each_refusal(bench, status, op, body, fields):
     ("status", "fields"),
     [
         (Status.BAD_VERSION, {}),
-        (Status.BAD_OP, {"version": 1}),
+        (Status.BAD_OP, {"version": wire.VERSION}),
         (Status.STALE_SESSION, {"op": Op.SIGN_MESSAGE}),
         (Status.DUPLICATE, {"session": 0x1234}),
         (Status.BAD_LENGTH, {"tag": 103}),
@@ -272,7 +272,7 @@ def test_open_drops_jobs_and_the_old_session(bench):
 
 def test_no_session_is_open_after_power_up():
     core = GoldenCore()
-    request = wire.REQUEST.pack(version=1, op=Op.COUNTERS, tag=1, session=0)
+    request = wire.REQUEST.pack(version=wire.VERSION, op=Op.COUNTERS, tag=1, session=0)
     assert parse(core.transact(request))[0] is Status.STALE_SESSION
 
 
