@@ -18,8 +18,7 @@ def test_tables_are_fresh() -> None:
 
 
 def test_stale_tables_are_seen_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = {"counts": lambda: "| 1 |"}
-    monkeypatch.setattr(enginedoc, "refreshed", lambda text: REFRESHED(text, tables))
+    monkeypatch.setattr(enginedoc, "TABLES", {"counts": lambda: "| 1 |"})
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- counts: begin (make docs) -->\nold\n<!-- counts: end -->\nb\n")
     assert enginedoc.main([str(page), "--check"]) == 1
@@ -28,9 +27,6 @@ def test_stale_tables_are_seen_and_mended(tmp_path: Path, monkeypatch: pytest.Mo
     assert page.read_text().startswith("a\n")
     assert page.read_text().endswith("-->\nb\n")
     assert enginedoc.main([str(page), "--check"]) == 0
-
-
-REFRESHED = enginedoc.refreshed
 
 
 def test_fences_are_needed() -> None:
