@@ -24,7 +24,7 @@ CURVES = (CurveId.ED25519, CurveId.SECP256K1)
 CLOCKS_PER_JOB = 120_000
 """Time-out of a job, generous."""
 
-RESET_CLOCKS = 2000
+RESET_CLOCKS = 1_000 + 20 * PROFILE.pool_pages
 """Time-out of what the core does after a reset."""
 
 
