@@ -7,20 +7,18 @@ says whether that would change it.
 
 from __future__ import annotations
 
-import argparse
 import ast
 import enum
 import inspect
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 
 from intaglio.hdl.engine import isa
 from intaglio.hdl.engine.isa import FIELDS, INSTRUCTION_BITS, Instruction, Out
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.sim import budget, perfdoc
-from intaglio.sim.fences import refreshed, table
+from intaglio.sim.fences import command, table
 from intaglio.sim.model import cycles
 from intaglio.wire import ReleaseCheck
 
@@ -105,17 +103,8 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status (1: ``--check`` found the file stale)."""
-    parser = argparse.ArgumentParser(description="Refresh the engine's tables in a Markdown file.")
-    parser.add_argument("file", type=Path, help="Markdown file with the fences")
-    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if stale")
-    options = parser.parse_args(arguments)
-    old = options.file.read_text()
-    new = refreshed(old, TABLES)
-    if options.check:
-        return int(old != new)
-    options.file.write_text(new)
-    return 0
+    """See :func:`.fences.command`."""
+    return command(TABLES, "Refresh the engine's tables in a Markdown file.", arguments)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from intaglio import bitstreams
 from intaglio.bitstreams import Manifest
 from intaglio.hdl.profiles import PROFILES
 from intaglio.sim import perf
-from intaglio.sim.fences import refreshed, table
+from intaglio.sim.fences import command, table
 from intaglio.sim.perf import LINKS, Figures, link_rate, rows
 
 NAMES = {"ed25519": "Ed25519", "secp256k1": "ECDSA"}
@@ -108,17 +106,8 @@ TABLES = {"engine rates": rates}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status (1: ``--check`` found the file stale)."""
-    parser = argparse.ArgumentParser(description="Refresh the table of rates in a Markdown file.")
-    parser.add_argument("file", type=Path, help="Markdown file with the fences")
-    parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if stale")
-    options = parser.parse_args(arguments)
-    old = options.file.read_text()
-    new = refreshed(old, TABLES)
-    if options.check:
-        return int(old != new)
-    options.file.write_text(new)
-    return 0
+    """See :func:`.fences.command`."""
+    return command(TABLES, "Refresh the table of rates in a Markdown file.", arguments)
 
 
 if __name__ == "__main__":

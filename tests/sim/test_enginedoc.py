@@ -8,7 +8,7 @@ import pytest
 
 from intaglio.hdl.engine.isa import FIELDS
 from intaglio.hdl.engine.programs import Program
-from intaglio.sim import enginedoc
+from intaglio.sim import enginedoc, fences
 
 README = Path(__file__).parent.parent.parent / "hdl" / "README.md"
 
@@ -31,7 +31,7 @@ def test_stale_tables_are_seen_and_mended(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_fences_are_needed() -> None:
     with pytest.raises(ValueError, match="cycles: begin"):
-        enginedoc.refreshed("no fences", {"cycles": lambda: ""})
+        fences.refreshed("no fences", {"cycles": lambda: ""})
 
 
 def test_tables_tell_everything() -> None:
