@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -26,7 +26,7 @@ from .stations.feed import Feed
 from .stations.finish import Finish
 from .stations.invert import Invert
 from .stations.words import key_write_layout
-from .stream import Packet, distribute, merge
+from .stream import Packet, distribute, merge, merge_packets
 
 
 class SigningCore(wiring.Component):
@@ -84,7 +84,7 @@ class SigningCore(wiring.Component):
         m.submodules.intake = intake = Intake(**sizes)
         m.submodules.jobs = jobs = Jobs(**sizes, release_check=profile.release_check)
         m.submodules.feed = feed = Feed(**sizes)
-        m.submodules.collect = collect = Collect(**sizes)
+        m.submodules.collect = collect = Collect(**sizes, order_bits=self.curve.order.bit_length())
         m.submodules.finish = finish = Finish(**sizes)
         m.submodules.invert = invert = Invert(
             jobs=profile.job_slots,
@@ -126,7 +126,9 @@ class SigningCore(wiring.Component):
                 for lane in group
             ]
             distribute(m, source, sinks)
-            merge(m, [lane.result for lane in group], getattr(collect, name))
+            merge_packets(m, [lane.result for lane in group], getattr(collect, name))
+        # one lane at a time waits for its head
+        distribute(m, feed.head, [(lane.head, 1) for lane in sha512])
         connect(m, collect.hashed, jobs.hashed)
         connect(m, jobs.engine, barrel.start)
         connect(m, jobs.invert, invert.jobs_in)
@@ -163,8 +165,12 @@ class SigningCore(wiring.Component):
         self._keys(m, keys, intake, feed, collect, finish, replier, barrel)
         self._shared_reads(m, feed, invert, finish, replier, keys, barrel)
         self._replies(m, intake, finish, replier)
-        m.d.comb += self.busy.eq(
-            ~intake.idle
+        works = Signal(init=1)
+        m.d.comb += self.busy.eq(works | self.requests.valid | self.bad_frame)
+        m.d.sync += works.eq(
+            self.requests.valid
+            | self.bad_frame
+            | ~intake.idle
             | intake.jobs_active
             | ~finish.idle
             | ~replier.idle
@@ -177,19 +183,19 @@ class SigningCore(wiring.Component):
         """Which job contexts are free, and which of them is the next job's."""
         slots = self.profile.job_slots
         taken = Signal(slots, init=(1 << slots) - 1)  # a reset has them wiped first
-        first, offered, index = Signal(range(slots)), Signal(), Signal(range(slots))
-        for i in reversed(range(slots)):
-            with m.If(~taken[i]):
-                m.d.comb += first.eq(i)
+        active, offered, index = Signal(init=1), Signal(), Signal(range(slots))
+        m.d.sync += active.eq(taken.any())
         m.d.comb += [
-            intake.jobs_active.eq(taken.any()),
+            intake.jobs_active.eq(active),
             intake.job.free.eq(offered),
             intake.job.index.eq(index),
         ]
         with m.If(intake.take_job):
-            m.d.sync += [taken.bit_select(index, 1).eq(1), offered.eq(0)]
-        with m.Elif(~offered):
-            m.d.sync += [index.eq(first), offered.eq(~taken.all())]
+            m.d.sync += [taken.bit_select(index, 1).eq(1), offered.eq(0), active.eq(1)]
+        with m.Elif(taken.bit_select(index, 1)):
+            m.d.sync += index.eq(Mux(index == slots - 1, 0, index + 1))
+        with m.Else():
+            m.d.sync += offered.eq(1)
         with m.If(finish.free.enable):
             m.d.sync += taken.bit_select(finish.free.job, 1).eq(0)
 
@@ -300,7 +306,7 @@ class SigningCore(wiring.Component):
             "git_revision": self.git_revision,
         }
         m.d.comb += [self.identity[name].eq(value) for name, value in constants.items()]
-        m.d.comb += replier.identity.eq(self.identity)
+        m.d.comb += [replier.identity.eq(self.identity), replier.words.eq(finish.words)]
 
         counters = Signal(layouts.Counters)
         bad = self.bad_frame | intake.short
@@ -313,8 +319,12 @@ class SigningCore(wiring.Component):
             "faults": [finish.fault],
         }
         for name, sources in pulses.items():
-            m.d.sync += counters[name].eq(sum(sources, counters[name]))
-        with m.If(intake.opened):
+            pulse = Signal(len(sources), name=f"pulse_{name}")
+            m.d.sync += pulse.eq(Cat(sources))
+            m.d.sync += counters[name].eq(sum(pulse, counters[name]))
+        opened = Signal()
+        m.d.sync += opened.eq(intake.opened)
+        with m.If(opened):
             for name in ("duplicates", "refused", "jobs_done", "faults"):
                 m.d.sync += counters[name].eq(0)
         m.d.comb += replier.counters.eq(counters)

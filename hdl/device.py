@@ -11,6 +11,7 @@ from .link.pcie import tlp
 from .link.pcie.link import TIMEOUT_CLOCKS, PcieLink
 from .link.serial import SerialLink
 from .profiles import Profile
+from .stream import registered
 
 
 class SerialSigner(wiring.Component):
@@ -60,7 +61,7 @@ class SerialSigner(wiring.Component):
         m.submodules.core = core = SigningCore(
             self.profile, clock_hz=self.clock_hz, curve=self.curve
         )
-        connect(m, link.requests, core.requests)
+        connect(m, registered(m, link.requests), core.requests)
         connect(m, core.replies, link.replies)
         m.d.comb += [
             link.rx.eq(self.rx),

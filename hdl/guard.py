@@ -27,6 +27,6 @@ def guarded(word: Value) -> Value:
     return Cat(word, guard(word))
 
 
-def is_damaged(stored: data.View) -> Value:
-    """Whether a stored word is not the one that was written."""
-    return guard(stored.word) != stored.guard
+def difference(stored: data.View) -> Value:
+    """Zero if a stored word is the one that was written."""
+    return guard(stored.word) ^ stored.guard

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ETHERNET
-from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from intaglio import wire
 
@@ -17,10 +15,8 @@ from .judge import Judge
 from .layouts import CurveId, Op, Status
 from .reply import Body, reply_layout
 from .stations.words import reverse_bytes
-from .stream import CHUNK_BYTES, Chunk, Packet
-
-BODY_BITS = 8 * wire.KEY_BYTES
-_LENGTH = range(wire.MAX_MESSAGE_BYTES + 2)
+from .stream import Chunk, Packet
+from .taker import BodyTaker
 
 
 class Intake(wiring.Component):
@@ -62,7 +58,7 @@ class Intake(wiring.Component):
     good, duplicate, refused, opened, draining : Out(1)
         Pulses for the counters; ``draining`` while OPEN waits for the jobs of the session before.
 
-    Security: the body register holds a secret during a load and is zeroised with every request.
+    Security: :class:`BodyTaker` holds a secret during a load and is zeroised with every request.
     """
 
     def __init__(self, *, jobs: int, keys: int, pages: int) -> None:
@@ -108,14 +104,14 @@ class Intake(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.judge = judge = Judge(keys=self.keys, jobs=self.jobs)
-        m.submodules.crc = crc = CRC32_ETHERNET(data_width=8 * CHUNK_BYTES).create()
+        m.submodules.body = body = BodyTaker()
         header = Signal(layouts.Request)
         session = Signal(16)
         status, takes_tag = Signal(Status), Signal()
-        body = Signal(BODY_BITS)
-        received = Signal(_LENGTH)
         started = Signal(32)
         page = Signal(range(self.pages))
+        looked = Signal(judge.latency)
+        needed = Signal(range(wire.pages(1 << len(header.length)) + 1))
         m.d.comb += [
             judge.header.eq(header),
             judge.info.eq(self.key_info),
@@ -123,41 +119,78 @@ class Intake(wiring.Component):
             judge.last_tag.eq(self.last_tag),
             judge.jobs_active.eq(self.jobs_active),
             self.key_slot.eq(header.slot),
-            crc.data.eq(reverse_bytes(self.chunks.payload.data)),
-            crc.valid.eq(self.chunks.valid & self.chunks.ready),
         ]
-        is_load = header.op == Op.LOAD_KEY
-        is_message = header.op == Op.SIGN_MESSAGE
-        is_job = is_load | is_message | (header.op == Op.SIGN_DIGEST)
-        stores = is_message & (status == Status.OK)
+        is_load, is_message, is_digest = Signal(), Signal(), Signal()
+        differs, exceeds = Signal(), Signal()
+        m.d.sync += [
+            is_load.eq(header.op == Op.LOAD_KEY),
+            is_message.eq(header.op == Op.SIGN_MESSAGE),
+            is_digest.eq(header.op == Op.SIGN_DIGEST),
+            differs.eq(body.received != header.length),
+            exceeds.eq(body.received > header.length),
+        ]
+        is_job = is_load | is_message | is_digest
+        stores = Signal()
+        m.d.sync += [
+            stores.eq(is_message & (status == Status.OK)),
+            body.to_word.eq(~is_message & (status == Status.OK)),
+        ]
+        # something of the message went to the pool
+        keeps = stores & (body.received != 0) & (header.length != 0)
 
-        with m.FSM() as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("header") & ~self.requests.valid)
+        # the states "header" and "body", in registers of their own
+        in_header, in_body = Signal(init=1), Signal()
+        connect(m, body.chunks, flipped(self.chunks))
+        m.d.comb += [
+            self.idle.eq(in_header & ~self.requests.valid),
+            self.requests.ready.eq(in_header | body.i.ready),
+            body.i.payload.eq(self.requests.payload),
+            body.i.valid.eq(self.requests.valid),
+            body.length.eq(header.length),
+            body.enable.eq(in_body),
+            body.to_chunks.eq(stores),
+        ]
+        with m.If(self.requests.valid & self.requests.ready):
+            m.d.sync += [body.ended.eq(self.requests.payload.last), started.eq(self.now)]
+        with m.FSM():
             with m.State("header"):
-                self._header(m, header, received, started, crc)
+                self._header(m, header, in_header)
+            with m.State("look"):
+                # the slot is looked up, then judged
+                m.d.sync += looked.eq(Cat(1, looked))
+                with m.If(looked.all()):
+                    m.d.sync += looked.eq(0)
+                    m.next = "judge"
             with m.State("judge"):
-                m.d.sync += [status.eq(judge.status), takes_tag.eq(judge.takes_tag)]
-                m.d.comb += self.good.eq(1)
+                m.d.sync += [
+                    status.eq(judge.status),
+                    takes_tag.eq(judge.takes_tag),
+                    needed.eq((header.length + wire.PAGE_BYTES - 1) // wire.PAGE_BYTES),
+                ]
+                m.d.comb += [body.start.eq(1), self.good.eq(1)]
                 m.next = "room"
             with m.State("room"):
-                needed = (header.length + wire.PAGE_BYTES - 1) // wire.PAGE_BYTES
                 fits = self.job.free & (~is_message | (self.free_pages >= needed))
                 with m.If((status != Status.OK) | ~is_job | fits):
+                    m.d.sync += in_body.eq(1)
                     m.next = "body"
-            with m.State("body"):
-                self._body(m, header, status, stores, body, received, started)
+            with m.State("body"), m.If(body.done):
+                m.d.sync += in_body.eq(0)
+                m.next = "decide"
+                with m.If(keeps):
+                    m.next = "stored"
             with m.State("stored"):
                 m.d.comb += self.written.ready.eq(1)
                 with m.If(self.written.valid):
                     m.d.sync += page.eq(self.written.payload.page)
                     m.next = "decide"
             with m.State("decide"):
-                self._decide(m, header, status, takes_tag, received, stores, session)
+                self._decide(m, header, status, takes_tag, differs, keeps, session)
             with m.State("refund"):
                 m.d.comb += [
                     self.release.valid.eq(1),
                     self.release.payload.page.eq(page),
-                    self.release.payload.length.eq(received),
+                    self.release.payload.length.eq(Mux(exceeds, header.length, body.received)),
                 ]
                 with m.If(self.release.ready):
                     m.next = "reply"
@@ -169,7 +202,7 @@ class Intake(wiring.Component):
             with m.State("command"):
                 self._command(m, header, is_load)
             with m.State("secret"):
-                raw = Mux(header.curve == CurveId.ED25519, body, reverse_bytes(body))
+                raw = Mux(header.curve == CurveId.ED25519, body.word, reverse_bytes(body.word))
                 m.d.comb += [
                     self.key_write.valid.eq(~self.key_busy),
                     self.key_write.payload.slot.eq(header.slot),
@@ -178,77 +211,30 @@ class Intake(wiring.Component):
                 with m.If(self.key_write.valid & self.key_write.ready):
                     m.next = "begin"
             with m.State("begin"):
-                self._begin(m, header, body, page, started, crc.crc)
+                self._begin(m, header, (is_load, is_message, is_digest), body, page, started)
             with m.State("reply"):
                 self._reply(m, header, status)
             with m.State("clear"):
-                m.d.sync += [body.eq(0), received.eq(0)]
+                m.d.comb += body.clear.eq(1)
+                m.d.sync += in_header.eq(1)
                 m.next = "header"
         return m
 
-    def _header(
-        self, m: Module, header: data.View, received: Signal, started: Signal, crc: object
-    ) -> None:
+    def _header(self, m: Module, header: data.View, in_header: Signal) -> None:
         byte = self.requests.payload
-        self._ended = ended = Signal()
         taken = Signal(range(wire.REQUEST.size))
-        m.d.comb += [self.requests.ready.eq(1), crc.start.eq(1)]
         with m.If(self.requests.valid):
             bits = header.as_value()
             m.d.sync += [
                 bits.eq(Cat(bits, byte.data)[8:]),
                 taken.eq(taken + 1),
-                ended.eq(byte.last),
-                started.eq(self.now),
             ]
             with m.If(taken == wire.REQUEST.size - 1):
-                m.d.sync += taken.eq(0)
-                m.next = "judge"
+                m.d.sync += [taken.eq(0), in_header.eq(0)]
+                m.next = "look"
             with m.Elif(byte.last):
                 m.d.sync += taken.eq(0)
                 m.d.comb += self.short.eq(1)
-
-    def _body(
-        self,
-        m: Module,
-        header: data.View,
-        status: Signal,
-        stores: Signal,
-        body: Signal,
-        received: Signal,
-        started: Signal,
-    ) -> None:
-        """Take the body byte by byte: into chunks, or into the body register."""
-        byte = self.requests.payload
-        chunk, full = Signal(Chunk), Signal()
-        m.d.comb += [
-            self.chunks.valid.eq(full),
-            self.chunks.payload.eq(chunk),
-            self.requests.ready.eq(~full & ~self._ended),
-        ]
-        with m.If(full & self.chunks.ready):
-            m.d.sync += [full.eq(0), chunk.eq(0)]
-        with m.If(self.requests.valid & self.requests.ready):
-            fits = received < header.length
-            is_last = byte.last | (received + 1 == header.length)
-            m.d.sync += [self._ended.eq(byte.last), started.eq(self.now)]
-            with m.If(received != wire.MAX_MESSAGE_BYTES + 1):
-                m.d.sync += received.eq(received + 1)
-            with m.If(stores & fits):
-                octet = Cat(byte.data, C(0, 8 * CHUNK_BYTES - 8))
-                place = (CHUNK_BYTES - 1 - chunk.count)[: bits_for(CHUNK_BYTES - 1)]
-                m.d.sync += [
-                    chunk.data.eq(chunk.data | (octet << Cat(C(0, 3), place))),
-                    chunk.count.eq(chunk.count + 1),
-                    chunk.last.eq(is_last),
-                    full.eq(is_last | (chunk.count == CHUNK_BYTES - 1)),
-                ]
-            with m.Elif(fits & (status == Status.OK)):
-                m.d.sync += body.eq(Cat(body, byte.data)[8:])
-        with m.If(self._ended & ~full):
-            m.next = "decide"
-            with m.If(stores & (received != 0) & (header.length != 0)):
-                m.next = "stored"
 
     def _decide(
         self,
@@ -256,8 +242,8 @@ class Intake(wiring.Component):
         header: data.View,
         status: Signal,
         takes_tag: Signal,
-        received: Signal,
-        stores: Signal,
+        differs: Signal,
+        keeps: Value,
         session: Signal,
     ) -> None:
         """With the body's true length known: refuse, or go and do it."""
@@ -270,7 +256,7 @@ class Intake(wiring.Component):
             Cat(status == earlier for earlier in of_session).any() & ~opens
         )
         m.d.comb += [
-            wrong_length.eq((received != header.length) & ~ranks_before),
+            wrong_length.eq(differs & ~ranks_before),
             final.eq(Mux(wrong_length, Status.BAD_LENGTH, status)),
         ]
         m.d.sync += status.eq(final)
@@ -281,10 +267,8 @@ class Intake(wiring.Component):
                 self.duplicate.eq(final == Status.DUPLICATE),
                 self.refused.eq(final != Status.DUPLICATE),
             ]
-            with m.If(received > header.length):
-                m.d.sync += received.eq(header.length)
             m.next = "reply"
-            with m.If(stores & (received != 0) & (header.length != 0)):
+            with m.If(keeps):
                 m.next = "refund"
         with m.Else(), m.Switch(header.op):
             with m.Case(Op.OPEN):
@@ -323,13 +307,13 @@ class Intake(wiring.Component):
         self,
         m: Module,
         header: data.View,
-        body: Signal,
+        operation: tuple[Signal, Signal, Signal],
+        body: BodyTaker,
         page: Signal,
         started: Signal,
-        check: Signal,
     ) -> None:
         """Hand the job over."""
-        record, hashed = self.new.payload.record, header.op == Op.SIGN_DIGEST
+        record, (is_load, is_message, hashed) = self.new.payload.record, operation
         kinds = {
             (0, CurveId.ED25519): Kind.SIGN_ED25519,
             (0, CurveId.SECP256K1): Kind.SIGN_ECDSA,
@@ -337,13 +321,13 @@ class Intake(wiring.Component):
             (1, CurveId.SECP256K1): Kind.LOAD_ECDSA,
         }
         for (load, curve), kind in kinds.items():
-            with m.If(((header.op == Op.LOAD_KEY) == load) & (header.curve == curve)):
+            with m.If((is_load == load) & (header.curve == curve)):
                 m.d.comb += record.kind.eq(kind)
-        with m.If(header.op == Op.SIGN_MESSAGE):
+        with m.If(is_message):
             m.d.comb += [
                 record.page.eq(page),
                 record.length.eq(header.length),
-                record.check.eq(Mux(header.length != 0, check, 0)),
+                record.check.eq(body.check),
             ]
         stored = Signal()
         m.d.comb += [
@@ -356,7 +340,7 @@ class Intake(wiring.Component):
             record.hashed.eq(hashed),
             record.start.eq(started),
             self.digest.job.eq(self.job.index),
-            self.digest.word.eq(reverse_bytes(body)),
+            self.digest.word.eq(reverse_bytes(body.word)),
         ]
         with m.If(self.digest.enable & self.digest_taken):
             m.d.sync += stored.eq(1)

@@ -10,9 +10,11 @@ from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
+from .blockram import BlockRam
 from .engine.contexts import Flags
 from .engine.issue import start_layout
 from .engine.programs import Program
+from .hash.check import CHECK_BITS
 from .layouts import Status
 
 
@@ -124,7 +126,7 @@ def record_layout(keys: int, pages: int) -> data.StructLayout:
     """What is kept of a request while its job runs.
 
     ``hashed``: the request carried a digest. ``page`` and ``length``: its message in the pool, and
-    ``check`` the CRC-32 of that (see :class:`~intaglio.hdl.hash.reader.MessageReader`) as it came
+    ``check`` the sum over that (see :class:`~intaglio.hdl.hash.reader.MessageReader`) as it came
     in. ``start``: clock at which its last byte was taken.
     """
     return data.StructLayout(
@@ -136,10 +138,14 @@ def record_layout(keys: int, pages: int) -> data.StructLayout:
             "hashed": 1,
             "page": range(pages),
             "length": range(wire.MAX_MESSAGE_BYTES + 1),
-            "check": 32,
+            "check": CHECK_BITS,
             "start": 32,
         }
     )
+
+
+_PLACE = data.StructLayout({"station": Station, "program": Program, "modulus": Modulus})
+"""What one step of a route says."""
 
 
 class Jobs(wiring.Component):
@@ -164,18 +170,20 @@ class Jobs(wiring.Component):
         An inverse is in the job's inbox.
     executed : In({valid, job, flags})
         The engine has ended a program.
-    sha512 : Out(stream of {job, second}), nonce : Out(stream of {job})
+    sha512 : Out(stream of {job, second}), nonce : Out(stream of {job, hashed})
     invert : Out(stream of {job, modulus})
     engine : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
         Queues of the stations; each holds every job.
     record_job_<n> : In, record_<n> : Out
-        Look a record up, n = 0..2, in the same clock.
+        Look a record up, n = 0..2: :data:`LOOKUP_CLOCKS` later.
 
-    Timing: a job moves on in one clock if no other does. ``status`` is INVALID_KEY if
-    ``ECDSA_SCALAR_D`` faulted, FAULT if anything else did.
+    Timing: a job moves on in :data:`MOVE_CLOCKS` clocks if no other does. ``status`` is INVALID_KEY
+    if ``ECDSA_SCALAR_D`` faulted, FAULT if anything else did.
     """
 
     LOOKUPS = 3
+    LOOKUP_CLOCKS = 2
+    MOVE_CLOCKS = 5
 
     def __init__(
         self, *, jobs: int, keys: int, pages: int, release_check: wire.ReleaseCheck
@@ -194,7 +202,7 @@ class Jobs(wiring.Component):
             "inverted": In(stream.Signature(data.StructLayout({"job": job}))),
             "executed": In(data.StructLayout(executed)),
             "sha512": Out(stream.Signature(data.StructLayout({"job": job, "second": 1}))),
-            "nonce": Out(stream.Signature(data.StructLayout({"job": job}))),
+            "nonce": Out(stream.Signature(data.StructLayout({"job": job, "hashed": 1}))),
             "invert": Out(stream.Signature(invert_layout(jobs))),
             "engine": Out(stream.Signature(start_layout(jobs, keys))),
             "finish": Out(stream.Signature(data.StructLayout(finish))),
@@ -206,115 +214,144 @@ class Jobs(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.records = records = Memory(shape=self.record, depth=self.jobs, init=[])
-        write = records.write_port()
-        m.d.comb += [
-            write.addr.eq(self.new.payload.job),
-            write.data.eq(self.new.payload.record),
-            write.en.eq(self.new.valid & self.new.ready),
-        ]
+        job = Signal(range(self.jobs))
+        record = Signal(self.record)
+        readers = {"event": (job, record)}
         for n in range(self.LOOKUPS):
-            port = records.read_port(domain="comb")
+            readers[str(n)] = getattr(self, f"record_job_{n}"), getattr(self, f"record_{n}")
+        for name, (reads, found) in readers.items():
+            m.submodules[f"records_{name}"] = words = BlockRam(shape=self.record, depth=self.jobs)
+            m.d.sync += found.eq(words.read)
             m.d.comb += [
-                port.addr.eq(getattr(self, f"record_job_{n}")),
-                getattr(self, f"record_{n}").eq(port.data),
+                words.read_addr.eq(reads),
+                words.write.addr.eq(self.new.payload.job),
+                words.write.data.eq(self.new.payload.record),
+                words.write.en.eq(self.new.valid & self.new.ready),
             ]
-        event = self._event(m, records)
-        self._move(m, event)
+        self._move(m, self._event(m, job, record))
         return m
 
-    def _event(self, m: Module, records: Memory) -> data.View:
-        """This clock's event: the job that goes on, its record, and the state it is in by now."""
+    def _event(self, m: Module, job: Signal, record: data.View) -> data.View:
+        """The job that goes on, and where to: ``valid`` for one clock.
+
+        One event is taken at a time, its record read, its next step decided.
+        """
         state = data.StructLayout({"invalid": 1, "fault": 1, "recid": 2})
         progress = data.StructLayout({"step": self.steps, "state": state})
         m.submodules.progress = memory = Memory(shape=progress, depth=self.jobs, init=[])
         reached, moves = memory.read_port(domain="comb"), memory.write_port()
         alarmed = Signal(self.jobs)
-        layout = {"valid": 1, "job": range(self.jobs), "step": self.steps, "state": state}
-        event = Signal(data.StructLayout({**layout, "record": self.record}))
+        is_new, is_program, fault = Signal(), Signal(), Signal()
+        flags = Signal(Flags)
+        event = Signal(
+            data.StructLayout(
+                {
+                    "valid": 1,
+                    "job": range(self.jobs),
+                    "key": self.record["slot"].shape,
+                    "hashed": 1,
+                    **progress.members,
+                    **_PLACE.members,
+                }
+            )
+        )
 
         m.submodules.ended = ended = SyncFIFOBuffered(
             width=len(self.executed.as_value()), depth=self.jobs
         )
         done = data.View(self.executed.shape(), ended.r_data)
         m.d.comb += [ended.w_data.eq(self.executed), ended.w_en.eq(self.executed.valid)]
-
-        job, next_step = Signal(range(self.jobs)), Signal(self.steps)
-        next_state = Signal(state)
-        read = records.read_port(domain="comb")
-        m.d.comb += [read.addr.eq(job), event.record.eq(read.data), reached.addr.eq(job)]
-        step, so_far = reached.data.step, reached.data.state
-        m.d.comb += [next_step.eq(step + 1), next_state.eq(so_far)]
-        with m.If(ended.r_rdy):
-            flags = done.flags
-            loads = (read.data.kind == Kind.LOAD_ECDSA) & (step == 0)
-            m.d.comb += [
-                ended.r_en.eq(1),
-                event.valid.eq(1),
-                job.eq(done.job),
-                next_state.recid.eq((flags.odd ^ flags.neg) | flags.over << 1),
-                next_state.invalid.eq(so_far.invalid | (flags.fault & loads)),
-                next_state.fault.eq(so_far.fault | flags.fault),
-            ]
-        with m.Elif(self.hashed.valid):
-            m.d.comb += [
-                self.hashed.ready.eq(1),
-                event.valid.eq(1),
-                job.eq(self.hashed.payload.job),
-                next_state.fault.eq(
-                    so_far.fault | self.hashed.payload.fault | alarmed.bit_select(job, 1)
-                ),
-            ]
-        with m.Elif(self.inverted.valid):
-            m.d.comb += [
-                self.inverted.ready.eq(1),
-                event.valid.eq(1),
-                job.eq(self.inverted.payload.job),
-            ]
-        with m.Elif(self.new.valid):
-            m.d.comb += [
-                self.new.ready.eq(1),
-                event.valid.eq(1),
-                job.eq(self.new.payload.job),
-                event.record.eq(self.new.payload.record),
-                next_step.eq(0),
-                next_state.eq(0),
-            ]
-        m.d.comb += [
-            moves.en.eq(event.valid),
-            moves.addr.eq(job),
-            moves.data.step.eq(next_step),
-            moves.data.state.eq(next_state),
-        ]
         # an alarm comes before its job's next event, which is the lane's
-        with m.If(self.alarm.enable):
-            m.d.sync += alarmed.bit_select(self.alarm.job, 1).eq(1)
-        with m.If(event.valid):
-            m.d.sync += alarmed.bit_select(job, 1).eq(0)
-        m.d.comb += [event.job.eq(job), event.step.eq(next_step), event.state.eq(next_state)]
+        alarm = Signal(self.alarm.shape())
+        m.d.sync += alarm.eq(self.alarm)
+        with m.If(alarm.enable):
+            m.d.sync += alarmed.bit_select(alarm.job, 1).eq(1)
+
+        loads = (record.kind == Kind.LOAD_ECDSA) & (reached.data.step == 0)
+        failed = is_program & flags.fault
+        after = Signal(progress)
+        m.d.comb += [reached.addr.eq(job), moves.addr.eq(job), moves.data.eq(after)]
+        with m.If(~is_new):
+            m.d.comb += [
+                after.step.eq(reached.data.step + 1),
+                after.state.eq(reached.data.state),
+                after.state.invalid.eq(reached.data.state.invalid | (failed & loads)),
+                after.state.fault.eq(reached.data.state.fault | fault | failed),
+            ]
+            with m.If(is_program):
+                m.d.comb += after.state.recid.eq((flags.odd ^ flags.neg) | flags.over << 1)
+
+        m.d.sync += event.valid.eq(0)
+        with m.FSM():
+            with m.State("take"):
+                m.d.sync += [is_new.eq(0), is_program.eq(0), fault.eq(0), flags.eq(done.flags)]
+                with m.If(ended.r_rdy):
+                    m.d.comb += ended.r_en.eq(1)
+                    m.d.sync += [job.eq(done.job), is_program.eq(1)]
+                    m.next = "read"
+                with m.Elif(self.hashed.valid):
+                    m.d.comb += self.hashed.ready.eq(1)
+                    m.d.sync += [
+                        job.eq(self.hashed.payload.job),
+                        fault.eq(
+                            self.hashed.payload.fault
+                            | alarmed.bit_select(self.hashed.payload.job, 1)
+                        ),
+                    ]
+                    m.next = "read"
+                with m.Elif(self.inverted.valid):
+                    m.d.comb += self.inverted.ready.eq(1)
+                    m.d.sync += job.eq(self.inverted.payload.job)
+                    m.next = "read"
+                with m.Elif(self.new.valid):
+                    m.d.comb += self.new.ready.eq(1)
+                    m.d.sync += [job.eq(self.new.payload.job), is_new.eq(1)]
+                    m.next = "read"
+            with m.State("read"):
+                m.d.sync += alarmed.bit_select(job, 1).eq(0)
+                m.next = "look"
+            with m.State("look"):
+                m.next = "decide"
+            with m.State("decide"):
+                m.d.comb += moves.en.eq(1)
+                m.d.sync += [
+                    event.job.eq(job),
+                    event.key.eq(record.slot),
+                    event.hashed.eq(record.hashed),
+                    event.step.eq(after.step),
+                    event.state.eq(after.state),
+                ]
+                m.next = "move"
+            with m.State("move"):
+                m.d.sync += [event.valid.eq(1), self._place(m, event, record.kind)]
+                m.next = "take"
         return event
+
+    def _place(self, m: Module, event: data.View, kind: data.View) -> list:  # type: ignore[type-arg]
+        """Station and program of the event's step."""
+        place = Signal(_PLACE)
+        with m.Switch(kind):
+            for each, route in self.routes.items():
+                with m.Case(each), m.Switch(event.step):
+                    for step, (where, what) in enumerate(route):
+                        with m.Case(step):
+                            m.d.comb += place.station.eq(where)
+                            if isinstance(what, Modulus):
+                                m.d.comb += place.modulus.eq(what)
+                            elif what is not None:
+                                m.d.comb += place.program.eq(what)
+        return [event[name].eq(place[name]) for name in _PLACE.members]
 
     def _move(self, m: Module, event: data.View) -> None:
         """Put the event's job into the queue of the station its route names."""
-        station, program, modulus = Signal(Station), Signal(Program), Signal(Modulus)
-        with m.Switch(event.record.kind):
-            for kind, route in self.routes.items():
-                with m.Case(kind), m.Switch(event.step):
-                    for step, (where, what) in enumerate(route):
-                        with m.Case(step):
-                            m.d.comb += station.eq(where)
-                            if isinstance(what, Modulus):
-                                m.d.comb += modulus.eq(what)
-                            elif what is not None:
-                                m.d.comb += program.eq(what)
         payloads = {
             Station.SHA512: (self.sha512, {"job": event.job, "second": event.step != 0}),
-            Station.NONCE: (self.nonce, {"job": event.job}),
+            Station.NONCE: (self.nonce, {"job": event.job, "hashed": event.hashed}),
             Station.ENGINE: (
                 self.engine,
-                {"job": event.job, "key": event.record.slot, "program": program},
+                {"job": event.job, "key": event.key, "program": event.program},
             ),
-            Station.INVERT: (self.invert, {"job": event.job, "modulus": modulus}),
+            Station.INVERT: (self.invert, {"job": event.job, "modulus": event.modulus}),
             Station.FINISH: (
                 self.finish,
                 {"job": event.job, "status": _status(event.state), "recid": event.state.recid},
@@ -328,7 +365,7 @@ class Jobs(wiring.Component):
             m.d.comb += [item[name].eq(value) for name, value in fields.items()]
             m.d.comb += [
                 queue.w_data.eq(item),
-                queue.w_en.eq(event.valid & (station == where)),
+                queue.w_en.eq(event.valid & (event.station == where)),
                 output.payload.eq(queue.r_data),
                 output.valid.eq(queue.r_rdy),
                 queue.r_en.eq(output.ready),

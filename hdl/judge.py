@@ -24,7 +24,11 @@ class Judge(wiring.Component):
     status : Out(Status), takes_tag : Out(1)
         The first status that applies, in the order of :mod:`intaglio.sim.model.core`; whether the
         tag becomes the last accepted one.
+
+    Timing: :attr:`latency` clocks.
     """
+
+    latency = 2
 
     def __init__(self, *, keys: int, jobs: int) -> None:
         self.keys, self.jobs = keys, jobs
@@ -42,7 +46,8 @@ class Judge(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        header, info = self.header, self.info
+        header, info = self.header, Signal.like(self.info)
+        m.d.sync += info.eq(self.info)
         known, good_length = Signal(), Signal()
         is_sign, names_slot = Signal(), Signal()
         with m.Switch(header.op):
@@ -89,13 +94,15 @@ class Judge(wiring.Component):
             (is_sign & (info.curve != header.curve), Status.WRONG_CURVE),
             (is_sign & (info.generation != header.generation), Status.STALE_KEY),
         )
+        found = Signal(len(checks))
+        m.d.sync += found.eq(Cat(applies for applies, _ in checks))
         m.d.comb += self.status.eq(Status.OK)
-        for i, (applies, status) in enumerate(checks):
-            with m.If(applies) if i == 0 else m.Elif(applies):
+        for i, (_, status) in enumerate(checks):
+            with m.If(found[i]) if i == 0 else m.Elif(found[i]):
                 m.d.comb += self.status.eq(status)
         unnumbered = (header.op == Op.IDENTIFY) | (header.version != wire.VERSION) | ~known
         opens = (header.op == Op.OPEN) & good_length & (header.session != 0)
-        m.d.comb += self.takes_tag.eq(
+        m.d.sync += self.takes_tag.eq(
             ~unnumbered & Mux(header.op == Op.OPEN, opens, ~no_session & is_newer)
         )
         return m

@@ -3,11 +3,11 @@
 from typing import Any
 
 from amaranth import Array, Cat, Elaboratable, Module, Mux, Signal, unsigned
-from amaranth.lib import data, enum, memory, stream
+from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
 from intaglio.hdl.blockram import BlockRam
-from intaglio.hdl.guard import Guarded, guarded, is_damaged
+from intaglio.hdl.guard import GUARD_BITS, Guarded, difference, guarded
 from intaglio.hdl.layouts import CurveId
 
 WORD_BITS = 256
@@ -101,9 +101,9 @@ class KeyStore(Component):
     -------
     command : In(stream of Command(slots))
         ``BEGIN_LOAD``: the slot becomes LOADING with a new generation, for ``curve``.
-        ``WIPE``, ``WIPE_ALL``: the slot, or every one, becomes EMPTY with a new generation.
-        All zeroise the slot's words; the new state shows one clock later, no further command is
-        taken before the words are zero. Give none for a slot with jobs in flight.
+        ``WIPE``, ``WIPE_ALL``: the slot, or one after the other, becomes EMPTY with a new
+        generation. All zeroise the slot's words; no further command is taken before they are zero,
+        and ``busy`` has fallen when the new state shows. Give none for a slot with jobs in flight.
     finish : In(stream of Finish(slots))
         A LOADING slot becomes READY, or is zeroised and EMPTY with a new generation. Ignored if the
         slot is not LOADING (any more). Goes before a command of the same clock.
@@ -114,11 +114,11 @@ class KeyStore(Component):
     acquire, release : In(1), acquire_slot, release_slot : In(range(slots))
         Pulses: a job (loading is one too) begins or ends to use a slot.
     write : In(write port: en, slot, index : Word, data : 256 bits)
-        Stores a word of a LOADING slot, once ``busy`` has fallen after its ``BEGIN_LOAD``; for a
-        slot in another state it does nothing.
+        Stores a word of a LOADING slot, a clock later, once ``busy`` has fallen after its
+        ``BEGIN_LOAD``; for a slot in another state it does nothing.
     engine, hash : In(read port: en, slot, index : 0..3, data, damaged)
         Secret words, one clock after ``en``; 260 bits zero-extended for the engine, 256 for hashes.
-        ``damaged``: not the word that was written.
+        ``damaged``, another clock later: not the word that was written.
     public : In(read port: en, slot, index : 0..1, data : 256 bits, damaged)
         PUBLIC0 and PUBLIC1, from a memory of their own.
 
@@ -176,9 +176,16 @@ class KeyStore(Component):
         wipe_slot = Signal(range(self.slots))
         wipe_index = Signal(range(SECRET_WORDS))
         wipe_last = Signal(range(self.slots), init=self.slots - 1)
-        wipes, cleans = Signal(), Signal()
+        wipes, cleans, empties = Signal(), Signal(), Signal()
 
-        self._memories(m, info, Cat(wipe_index, wipe_slot), wipes, cleans)
+        write = self.write.signature.flip().create()
+        m.d.sync += [
+            write.en.eq(self.write.en),
+            write.slot.eq(self.write.slot),
+            write.index.eq(self.write.index),
+            write.data.eq(Mux(self.write.en, self.write.data, 0)),
+        ]
+        self._memories(m, info, write, Cat(wipe_index, wipe_slot), wipes, cleans)
         self._count_jobs(m, info)
         for n in range(self.lookups):
             m.d.comb += getattr(self, f"info_{n}").eq(info[getattr(self, f"slot_{n}")])
@@ -192,18 +199,20 @@ class KeyStore(Component):
                     m.d.sync += [
                         wipe_slot.eq(self.finish.payload.slot),
                         wipe_last.eq(self.finish.payload.slot),
+                        empties.eq(1),
                     ]
                     ended = info[self.finish.payload.slot]
                     with m.If((ended.state == State.LOADING) & self.finish.payload.ok):
                         m.d.sync += ended.state.eq(State.READY)
                     with m.Elif(ended.state == State.LOADING):
-                        m.d.sync += self._emptied(ended)
                         m.next = "wipe"
                 with m.Elif(self.command.valid):
-                    self._obey(m, info, wipe_slot, wipe_last)
+                    self._obey(m, info, wipe_slot, wipe_last, empties)
                     m.next = "wipe"
             with m.State("wipe"):
-                m.d.comb += wipes.eq(~self.write.en)
+                m.d.comb += wipes.eq(~write.en)
+                with m.If(wipes & empties & (wipe_index == 0)):
+                    m.d.sync += self._emptied(info[wipe_slot])
                 with m.If(wipes):
                     m.d.sync += wipe_index.eq(wipe_index + 1)
                     with m.If(wipe_index == SECRET_WORDS - 1):
@@ -224,24 +233,25 @@ class KeyStore(Component):
             slot.generation.eq(slot.generation + 1),
         ]
 
-    def _obey(self, m: Module, info: Array, wipe_slot: Signal, wipe_last: Signal) -> None:
-        """Take the command: set the slots' states, and the range of slots to zeroise."""
+    def _obey(
+        self, m: Module, info: Array, wipe_slot: Signal, wipe_last: Signal, empties: Signal
+    ) -> None:
+        """Take the command: set the range of slots to zeroise, and whether they become empty."""
         command = self.command.payload
         slot = info[command.slot]
-        m.d.sync += [wipe_slot.eq(command.slot), wipe_last.eq(command.slot)]
-        with m.Switch(command.action):
-            with m.Case(Action.BEGIN_LOAD):
-                m.d.sync += [
-                    slot.state.eq(State.LOADING),
-                    slot.curve.eq(command.curve),
-                    slot.generation.eq(slot.generation + 1),
-                ]
-            with m.Case(Action.WIPE):
-                m.d.sync += self._emptied(slot)
-            with m.Default():
-                m.d.sync += [wipe_slot.eq(0), wipe_last.eq(self.slots - 1)]
-                for each in info:
-                    m.d.sync += self._emptied(each)
+        m.d.sync += [
+            wipe_slot.eq(command.slot),
+            wipe_last.eq(command.slot),
+            empties.eq(command.action != Action.BEGIN_LOAD),
+        ]
+        with m.If(command.action == Action.BEGIN_LOAD):
+            m.d.sync += [
+                slot.state.eq(State.LOADING),
+                slot.curve.eq(command.curve),
+                slot.generation.eq(slot.generation + 1),
+            ]
+        with m.Elif(command.action == Action.WIPE_ALL):
+            m.d.sync += [wipe_slot.eq(0), wipe_last.eq(self.slots - 1)]
 
     def _count_jobs(self, m: Module, info: Array) -> None:
         for n, slot in enumerate(info):
@@ -253,43 +263,41 @@ class KeyStore(Component):
                 m.d.sync += slot.jobs.eq(slot.jobs - 1)
 
     def _memories(
-        self, m: Module, info: Array, wipe_at: Any, wipes: Signal, cleans: Signal
+        self, m: Module, info: Array, write: Any, wipe_at: Any, wipes: Signal, cleans: Signal
     ) -> None:
         depth = self.slots * SECRET_WORDS
         m.submodules.secrets = engine = BlockRam(shape=Stored, depth=depth)
         m.submodules.secrets_copy = hashes = BlockRam(shape=Stored, depth=depth)
-        m.submodules.publics = publics = memory.Memory(
-            shape=Stored, depth=self.slots * PUBLIC_WORDS, init=[]
-        )
-        public_write, public = publics.write_port(), publics.read_port()
+        publics = BlockRam(shape=Stored, depth=self.slots * PUBLIC_WORDS)
+        m.submodules.publics = publics
+        stored = Mux(wipes, 0, guarded(write.data))
 
         public_wipe_at = Cat(wipe_at[0], wipe_at[2:])
-        is_public = self.write.index.as_value()[2]
-        allowed = self.write.en & (info[self.write.slot].state == State.LOADING)
-        index = self.write.index.as_value()
+        is_public = write.index.as_value()[2]
+        allowed = write.en & (info[write.slot].state == State.LOADING)
+        index = write.index.as_value()
         for secrets in (engine, hashes):
             m.d.comb += [
                 secrets.write.en.eq(wipes | (allowed & ~is_public)),
-                secrets.write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], self.write.slot))),
-                secrets.write.data.eq(Mux(wipes, 0, guarded(self.write.data))),
+                secrets.write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], write.slot))),
+                secrets.write.data.eq(stored),
             ]
         m.d.comb += [
-            public_write.en.eq(wipes | (allowed & is_public)),
-            public_write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], self.write.slot))),
-            public_write.data.eq(Mux(wipes, 0, guarded(self.write.data))),
+            publics.write.en.eq(wipes | (allowed & is_public)),
+            publics.write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], write.slot))),
+            publics.write.data.eq(stored),
         ]
         # The clock after a wipe, the ports not in use read a zeroised word.
-        for secrets, user in ((engine, self.engine), (hashes, self.hash)):
+        for words, user, at in (
+            (engine, self.engine, wipe_at),
+            (hashes, self.hash, wipe_at),
+            (publics, self.public, public_wipe_at),
+        ):
             m.d.comb += [
-                secrets.read_en.eq(user.en | cleans),
-                secrets.read_addr.eq(Mux(user.en, Cat(user.index, user.slot), wipe_at)),
-                user.data.eq(secrets.read.word),
-                user.damaged.eq(is_damaged(secrets.read)),
+                words.read_en.eq(user.en | cleans),
+                words.read_addr.eq(Mux(user.en, Cat(user.index, user.slot), at)),
+                user.data.eq(words.read.word),
             ]
-        user = self.public
-        m.d.comb += [
-            public.en.eq(user.en | cleans),
-            public.addr.eq(Mux(user.en, Cat(user.index, user.slot), public_wipe_at)),
-            user.data.eq(public.data.word),
-            user.damaged.eq(is_damaged(public.data)),
-        ]
+            differs = Signal(GUARD_BITS)
+            m.d.sync += differs.eq(difference(words.read))
+            m.d.comb += user.damaged.eq(differs.any())

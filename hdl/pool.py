@@ -1,5 +1,7 @@
 """The message pool: messages in pages of a shared memory, wiped before a page is used again."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth import Cat, Elaboratable, Module, Mux, Signal
@@ -34,7 +36,10 @@ def _found(pages: int) -> data.StructLayout:
 
 
 class _Reader(Component):
-    """Chunks of a message; asks for a word, which comes one clock after ``ask`` was taken."""
+    """Chunks of a message; asks for a word, which comes two clocks after ``ask`` was taken.
+
+    It asks for the next word while it offers one, and again if that was not taken in time.
+    """
 
     def __init__(self, pages: int) -> None:
         self.pages = pages
@@ -50,9 +55,12 @@ class _Reader(Component):
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
         place = Signal(_place(self.pages))
-        follower = Signal(range(self.pages))
         left = Signal(range(wire.MAX_MESSAGE_BYTES + 1))
-        m.d.comb += self.ask.payload.eq(place)
+        follower = Signal(range(self.pages))
+        is_last, asks, follows = Signal(), Signal(), Signal()
+        m.d.comb += [self.ask.payload.eq(place), self.ask.valid.eq(asks)]
+        with m.If(self.o.ready):
+            m.d.sync += [self.o.valid.eq(0), self.o.payload.eq(0)]
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += self.i.ready.eq(1)
@@ -60,35 +68,42 @@ class _Reader(Component):
                     place.page.eq(self.i.payload.page),
                     place.word.eq(0),
                     left.eq(self.i.payload.length),
+                    follows.eq(0),
                 ]
                 with m.If(self.i.valid & (self.i.payload.length != 0)):
+                    m.d.sync += asks.eq(1)
                     m.next = "ask"
             with m.State("ask"):
-                m.d.comb += self.ask.valid.eq(1)
+                m.d.sync += [is_last.eq(left <= CHUNK_BYTES), follows.eq(0)]
+                with m.If(follows):
+                    m.d.sync += place.page.eq(follower)
                 with m.If(self.ask.ready):
-                    m.next = "find"
+                    m.d.sync += asks.eq(0)
+                    m.next = "read"
+            with m.State("read"):
+                m.next = "find"
+                with m.If(self.o.valid):
+                    m.next = "wait"
+            with m.State("wait"), m.If(~self.o.valid | self.o.ready):
+                m.d.sync += asks.eq(1)
+                m.next = "ask"
             with m.State("find"):
-                is_last = left <= CHUNK_BYTES
                 m.d.sync += [
                     self.o.valid.eq(1),
                     self.o.payload.data.eq(self.found.word),
                     self.o.payload.count.eq(Mux(is_last, left, CHUNK_BYTES)),
                     self.o.payload.last.eq(is_last),
-                    follower.eq(self.found.next),
-                ]
-                m.next = "give"
-            with m.State("give"), m.If(self.o.ready):
-                m.d.sync += [
-                    self.o.valid.eq(0),
-                    self.o.payload.eq(0),
                     left.eq(left - CHUNK_BYTES),
                     place.word.eq(place.word + 1),
+                    follower.eq(self.found.next),
+                    follows.eq(place.word == PAGE_WORDS - 1),
+                    asks.eq(~is_last),
                 ]
-                with m.If(place.word == PAGE_WORDS - 1):
-                    m.d.sync += place.page.eq(follower)
                 m.next = "ask"
-                with m.If(self.o.payload.last):
-                    m.next = "idle"
+                with m.If(is_last):
+                    m.next = "end"
+            with m.State("end"), m.If(self.o.ready):
+                m.next = "idle"
         return m
 
 
@@ -103,6 +118,7 @@ class _Writer(Component):
                 "written": Out(stream.Signature(Head(pages))),
                 "free": In(stream.Signature(range(pages))),
                 "place": Out(_place(pages)),
+                "word": Out(8 * CHUNK_BYTES),
                 "word_en": Out(1),
                 "link_en": Out(1),
                 "link_to": Out(range(pages)),
@@ -112,18 +128,22 @@ class _Writer(Component):
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
         is_open, begun = Signal(), Signal()
-        has_bytes, needs_page, moves = Signal(), Signal(), Signal()
-        chunk = self.i.payload
+        held, has_bytes, needs_page, moves = Signal(), Signal(), Signal(), Signal()
+        chunk = Signal(Chunk)
         m.d.comb += [
-            has_bytes.eq(chunk.count != 0),
             needs_page.eq(has_bytes & ~is_open),
-            self.i.ready.eq(~needs_page & ~self.written.valid),
-            moves.eq(self.i.valid & self.i.ready),
+            self.i.ready.eq(~held),
+            moves.eq(held & ~needs_page & ~self.written.valid),
+            self.word.eq(chunk.data),
             self.word_en.eq(moves & has_bytes),
-            self.free.ready.eq(self.i.valid & needs_page & ~self.written.valid),
+            self.free.ready.eq(held & needs_page & ~self.written.valid),
             self.link_en.eq(self.free.ready & self.free.valid & begun),
             self.link_to.eq(self.free.payload),
         ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [chunk.eq(self.i.p), held.eq(1), has_bytes.eq(self.i.p.count != 0)]
+        with m.If(moves):
+            m.d.sync += [chunk.eq(0), held.eq(0), has_bytes.eq(0)]
         with m.If(self.written.ready):
             m.d.sync += self.written.valid.eq(0)
         with m.If(self.free.ready & self.free.valid):
@@ -166,11 +186,14 @@ class _Wiper(Component):
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
         sweeps = Signal(init=1)
+        asks = Signal()
+        follower = Signal(range(self.pages))
         place = Signal(_place(self.pages))
         left = Signal(range(max(self.pages, wire.pages(wire.MAX_MESSAGE_BYTES)) + 1))
         m.d.comb += [
             self.place.payload.eq(place),
             self.ask.payload.eq(place),
+            self.ask.valid.eq(asks),
             self.free.payload.eq(place.page),
         ]
         with m.FSM(init="reset"):
@@ -191,19 +214,21 @@ class _Wiper(Component):
                 with m.If(self.place.ready):
                     m.d.sync += place.word.eq(place.word + 1)
                     with m.If(place.word == PAGE_WORDS - 1):
+                        m.d.sync += asks.eq(1)
                         m.next = "ask"
-            with m.State("ask"):
-                m.d.comb += self.ask.valid.eq(1)
-                with m.If(self.ask.ready):
-                    m.next = "free"
+            with m.State("ask"), m.If(self.ask.ready):
+                m.d.sync += asks.eq(0)
+                m.next = "read"
+            with m.State("read"):
+                m.next = "free"
             with m.State("free"):
                 m.d.comb += self.free.valid.eq(1)
-                m.d.sync += [
-                    place.page.eq(Mux(sweeps, place.page + 1, self.found.next)),
-                    left.eq(left - 1),
-                ]
+                m.d.sync += [follower.eq(self.found.next), left.eq(left - 1)]
+                m.next = "follow"
+            with m.State("follow"):
+                m.d.sync += place.page.eq(Mux(sweeps, place.page + 1, follower))
                 m.next = "wipe"
-                with m.If(left == 1):
+                with m.If(left == 0):
                     m.d.sync += sweeps.eq(0)
                     m.next = "idle"
         return m
@@ -238,8 +263,9 @@ class MessagePool(Component):
 
     An empty message has no page: it is never written; to read or release it does nothing.
 
-    Timing: a chunk every 3 clocks a reader, more only if several ask in the same clock; writing
-    takes a clock a chunk and one more a page; zeroising 18 clocks a page, more while chunks come.
+    Timing: a chunk every 3 clocks a reader, more only if several ask in the same clock; a chunk
+    that waits to be taken makes the next up to 4 clocks later. Writing takes two clocks a chunk and
+    one more a page; zeroising 20 clocks a page, more while chunks come.
 
     Security: messages may be secret. What stays of one after its release is the links of its pages.
     """
@@ -266,13 +292,13 @@ class MessagePool(Component):
     @property
     def reset_cycles(self) -> int:
         """Clocks after a reset until every page is zeroised and free."""
-        return 1 + self.pages * (PAGE_WORDS + 2)
+        return 1 + self.pages * (PAGE_WORDS + 4)
 
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
         m.submodules.words = words = BlockRam(shape=8 * CHUNK_BYTES, depth=self.pages * PAGE_WORDS)
         m.submodules.links = links = memory.Memory(
-            shape=range(self.pages), depth=self.pages, init=[]
+            shape=range(self.pages), depth=self.pages, init=[], attrs={"ram_style": "block"}
         )
         m.submodules.free = free = SyncFIFOBuffered(
             width=len(self.written.payload.page), depth=self.pages
@@ -293,7 +319,7 @@ class MessagePool(Component):
             wiper.place.ready.eq(~writer.word_en),
             words.write.en.eq(writer.word_en | wiper.place.valid),
             words.write.addr.eq(Mux(writer.word_en, writer.place, wiper.place.payload)),
-            words.write.data.eq(Mux(writer.word_en, self.write.payload.data, 0)),
+            words.write.data.eq(Mux(writer.word_en, writer.word, 0)),
             link_write.en.eq(writer.link_en),
             link_write.addr.eq(writer.place.page),
             link_write.data.eq(writer.link_to),
@@ -308,26 +334,35 @@ class MessagePool(Component):
         return m
 
     def _arbitrate(self, m: Module, clients: list[Any], words: Any, links: Any) -> None:
-        """Grant one client a clock, in turn: the first that asks behind the one granted last."""
+        """Grant one client a clock, in turn: the first that asks behind the one granted last.
+
+        The memories read in the clock after the grant.
+        """
         asks, behind = Signal(len(clients)), Signal(len(clients))
-        first, grant = Signal(len(clients)), Signal(len(clients))
+        urgent, grant, granted = Signal(len(clients)), Signal(len(clients)), Signal(len(clients))
         place = Signal(_place(self.pages))
+        m.d.sync += granted.eq(grant)
         m.d.comb += [
             asks.eq(Cat(client.ask.valid for client in clients)),
-            first.eq(Mux((asks & behind).any(), asks & behind, asks)),
-            grant.eq(first & -first),
-            words.read_en.eq(asks.any()),
-            links.en.eq(asks.any()),
+            urgent.eq(asks & behind),
+            words.read_en.eq(granted.any()),
+            links.en.eq(granted.any()),
             words.read_addr.eq(place),
             links.addr.eq(place.page),
         ]
-        with m.If(asks.any()):
-            m.d.sync += behind.eq(~(grant | (grant - 1)))
         for n, client in enumerate(clients):
             m.d.comb += [
+                grant[n].eq(
+                    (urgent[n] & ~urgent[:n].any()) | (asks[n] & ~asks[:n].any() & ~urgent.any())
+                ),
                 client.ask.ready.eq(grant[n]),
                 client.found.word.eq(words.read),
                 client.found.next.eq(links.data),
             ]
             with m.If(grant[n]):
-                m.d.comb += place.eq(client.ask.payload)
+                m.d.sync += behind.eq(-1 << (n + 1))
+        places = [
+            client.ask.payload.as_value() & granted[n].replicate(len(place.as_value()))
+            for n, client in enumerate(clients)
+        ]
+        m.d.comb += place.as_value().eq(reduce(or_, places))

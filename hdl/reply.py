@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Signal, Value
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
 from . import keystore, layouts
-from .layouts import Status
+from .layouts import CurveId, Status
 from .stream import Packet
-
-REPLY_BITS = 8 * wire.MAX_REPLY_BYTES
 
 
 class Body(enum.Enum, shape=3):
@@ -25,8 +26,26 @@ class Body(enum.Enum, shape=3):
     SIGNATURE = 4
 
 
+_STATES = {
+    Body.IDENTITY: "identity",
+    Body.COUNTERS: "counters",
+    Body.KEY: "key",
+    Body.SIGNATURE: "first word",
+}
+"""Where each body begins."""
+
+_BODY_BYTES = {
+    Body.IDENTITY: wire.IDENTITY.size,
+    Body.COUNTERS: wire.COUNTERS.size,
+    Body.KEY: wire.KEY.size,
+    Body.SIGNATURE: wire.SIGNATURE_BYTES,
+}
+
+_WORD_BITS = 256
+
+
 def reply_layout(keys: int) -> data.StructLayout:
-    """A reply: ``signature`` with its first byte in bits 7..0, ``slot`` for a key record."""
+    """A reply. ``big_endian``: how a signature's words become bytes; ``slot``: whose key record."""
     return data.StructLayout(
         {
             "op": 8,
@@ -36,7 +55,7 @@ def reply_layout(keys: int) -> data.StructLayout:
             "cycles": 32,
             "body": Body,
             "slot": range(keys),
-            "signature": 8 * wire.SIGNATURE_BYTES,
+            "big_endian": 1,
         }
     )
 
@@ -46,17 +65,21 @@ class Replier(wiring.Component):
 
     Members
     -------
-    reply : In(stream of reply_layout)
-        The next reply; taken when the one before has been sent.
+    reply : In(stream of reply_layout), words : In(2 x 256)
+        The next reply; taken when the one before has been sent. ``words``: what a signature
+        consists of, looked at in the clock after the reply was taken if its body is SIGNATURE.
     identity : In(Identity), counters : In(Counters)
-        Bodies as they are now.
+        Bodies; counters as they are when the reply is taken.
     key_slot : Out, key_info : In(keystore.Info)
         Lookup in the key store, in the same clock.
     public : Out({want, slot, index}), public_taken : In(1), public_word : In(256)
-        Reads a public word: one clock after a clock with ``want`` and ``public_taken``.
+        Reads a public word: one clock after a clock with ``want`` and ``public_taken``. Ed25519's
+        is sent from its least significant byte on, others from the most significant.
     replies : Out(stream of Packet(8))
         Payloads, without CRC.
     idle : Out(1)
+
+    Timing: a byte every two clocks.
     """
 
     def __init__(self, *, keys: int, jobs: int) -> None:
@@ -65,13 +88,14 @@ class Replier(wiring.Component):
         super().__init__(
             {
                 "reply": In(stream.Signature(reply_layout(keys))),
+                "words": In(2 * _WORD_BITS),
                 "identity": In(layouts.Identity),
                 "counters": In(layouts.Counters),
                 "key_slot": Out(range(keys)),
                 "key_info": In(keystore.Info(jobs)),
                 "public": Out(data.StructLayout(public)),
                 "public_taken": In(1),
-                "public_word": In(256),
+                "public_word": In(_WORD_BITS),
                 "replies": Out(stream.Signature(Packet(8))),
                 "idle": Out(1),
             }
@@ -79,83 +103,112 @@ class Replier(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shift = Signal(REPLY_BITS)
-        left = Signal(range(wire.MAX_REPLY_BYTES + 1))
-        slot, index, waits = Signal(range(self.keys)), Signal(), Signal()
-        request = self.reply.payload
+        taken = Signal(self.reply.payload.shape())
+        words, public = Signal(2 * _WORD_BITS), Signal(_WORD_BITS)
+        counters, self._chosen = Signal(layouts.Counters), Signal()
+        index, big_endian = Signal(), Signal()
+        header = self._header(m, taken)
+        info = Signal.like(self.key_info)
+        key = Cat(info.generation, info.curve, C(0, 8 - len(info.curve)), C(0, 8))
         m.d.comb += [
-            self.key_slot.eq(slot),
-            self.public.slot.eq(slot),
+            self.key_slot.eq(taken.slot),
+            self.public.slot.eq(taken.slot),
             self.public.index.eq(index),
-            self.replies.payload.data.eq(shift[:8]),
-            self.replies.payload.last.eq(left == 1),
         ]
+        with m.If(self.replies.ready):
+            m.d.sync += [self.replies.valid.eq(0), self.replies.payload.eq(0)]
         with m.FSM() as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("idle"))
+            m.d.comb += self.idle.eq(fsm.ongoing("idle") & ~self.replies.valid)
             with m.State("idle"):
                 m.d.comb += self.reply.ready.eq(1)
+                m.d.sync += [
+                    taken.eq(self.reply.payload),
+                    counters.eq(self.counters),
+                    words.eq(0),
+                    public.eq(0),
+                    big_endian.eq(self.reply.payload.big_endian),
+                ]
                 with m.If(self.reply.valid):
-                    self._compose(m, request, shift, left)
-                    m.d.sync += slot.eq(request.slot)
-                    m.next = "send"
-                    with m.If(request.body == Body.KEY):
-                        m.next = "key"
-            with m.State("key"):
-                self._key_record(m, shift, index, waits)
-            with m.State("send"):
-                m.d.comb += self.replies.valid.eq(1)
-                with m.If(self.replies.ready):
-                    m.d.sync += [shift.eq(shift >> 8), left.eq(left - 1)]
-                    with m.If(left == 1):
-                        m.next = "idle"
+                    m.next = "look"
+            with m.State("look"):
+                m.d.sync += info.eq(self.key_info)
+                with m.If(taken.body == Body.SIGNATURE):
+                    m.d.sync += words.eq(self.words)
+                m.next = "header"
+            with self._bytes(m, "header", header), m.Switch(taken.body):
+                for body, state in _STATES.items():
+                    with m.Case(body):
+                        m.next = state
+                with m.Default():
+                    self._end(m)
+            with self._bytes(m, "identity", self.identity.as_value()):
+                self._end(m)
+            with self._bytes(m, "counters", counters.as_value()):
+                self._end(m)
+            with self._bytes(m, "first word", words[:_WORD_BITS], big_endian):
+                m.next = "second word"
+            with self._bytes(m, "second word", words[_WORD_BITS:], big_endian):
+                self._end(m)
+            with self._bytes(m, "key", key):
+                m.d.sync += big_endian.eq(info.curve != CurveId.ED25519)
+                m.next = "ask"
+            with m.State("ask"):
+                m.d.comb += self.public.want.eq(1)
+                with m.If(self.public_taken):
+                    m.next = "take"
+            with m.State("take"):
+                m.d.sync += public.eq(self.public_word)
+                m.next = "public word"
+            with self._bytes(m, "public word", public, big_endian):
+                m.d.sync += index.eq(~index)
+                m.next = "ask"
+                with m.If(index):
+                    self._end(m)
         return m
 
-    def _compose(self, m: Module, request: data.View, shift: Signal, left: Signal) -> None:
-        """Header, and all of the body but public keys."""
-        sizes = {
-            Body.NONE: (0, C(0, 1)),
-            Body.IDENTITY: (wire.IDENTITY.size, self.identity.as_value()),
-            Body.COUNTERS: (wire.COUNTERS.size, self.counters.as_value()),
-            Body.KEY: (wire.KEY.size, C(0, 1)),
-            Body.SIGNATURE: (wire.SIGNATURE_BYTES, request.signature),
-        }
-        header = Signal(layouts.Reply)
-        body = Signal(REPLY_BITS - 8 * wire.REPLY.size)
+    def _header(self, m: Module, taken: data.View) -> Value:
+        """The reply's header."""
+        header, length = Signal(layouts.Reply), Signal(16)
+        with m.Switch(taken.body):
+            for body, size in _BODY_BYTES.items():
+                with m.Case(body):
+                    m.d.comb += length.eq(size)
         m.d.comb += [
             header.version.eq(wire.VERSION),
-            header.op.eq(request.op),
-            header.tag.eq(request.tag),
-            header.status.eq(request.status),
-            header.recid.eq(wire.NO_RECID),
-            header.cycles.eq(request.cycles),
+            header.op.eq(taken.op),
+            header.tag.eq(taken.tag),
+            header.status.eq(taken.status),
+            header.recid.eq(Mux(taken.body == Body.SIGNATURE, taken.recid, wire.NO_RECID)),
+            header.length.eq(length),
+            header.cycles.eq(taken.cycles),
         ]
-        with m.Switch(request.body):
-            for kind, (size, value) in sizes.items():
-                with m.Case(kind):
-                    m.d.comb += [header.length.eq(size), body.eq(value)]
-        with m.If(request.body == Body.SIGNATURE):
-            m.d.comb += header.recid.eq(request.recid)
-        m.d.sync += [
-            shift.eq(Cat(header.as_value(), body)),
-            left.eq(wire.REPLY.size + header.length),
-        ]
+        return header.as_value()
 
-    def _key_record(self, m: Module, shift: Signal, index: Signal, waits: Signal) -> None:
-        """Read both public words into the key record."""
-        record = data.View(layouts.Key, shift[8 * wire.REPLY.size :][: layouts.Key.size])
-        words: Value = record.public_key
-        m.d.comb += self.public.want.eq(~waits)
-        m.d.sync += [
-            record.generation.eq(self.key_info.generation),
-            record.curve.eq(self.key_info.curve),
-        ]
-        with m.If(self.public_taken & ~waits):
-            m.d.sync += waits.eq(1)
-        with m.If(waits):
-            m.d.sync += [
-                words.word_select(index, 256).eq(self.public_word),
-                waits.eq(0),
-                index.eq(~index),
-            ]
-            with m.If(index):
-                m.next = "send"
+    def _end(self, m: Module) -> None:
+        """The byte was the reply's last."""
+        m.d.sync += self.replies.payload.last.eq(1)
+        m.next = "idle"
+
+    @contextmanager
+    def _bytes(
+        self, m: Module, name: str, value: Value, big_endian: Value | None = None
+    ) -> Iterator[None]:
+        """The state in which the bytes of ``value`` are sent, the least significant first or, where
+        so many are a power of two, the other way round; what is done after the last."""
+        count, known_as = len(value) // 8, name.replace(" ", "_")
+        at, octet = Signal(range(count), name=f"{known_as}_at"), Signal(8, name=known_as)
+        place = at if big_endian is None else at ^ big_endian.replicate(len(at))
+        m.d.sync += octet.eq(value.word_select(place, 8))
+        with m.State(name):
+            m.d.sync += self._chosen.eq(1)
+            with m.If(self._chosen & (~self.replies.valid | self.replies.ready)):
+                m.d.sync += [
+                    self._chosen.eq(0),
+                    self.replies.valid.eq(1),
+                    self.replies.payload.data.eq(octet),
+                    self.replies.payload.last.eq(0),
+                    at.eq(at + 1),
+                ]
+                with m.If(at == count - 1):
+                    m.d.sync += at.eq(0)
+                    yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data
 
 CHUNK_BYTES = 8
@@ -55,3 +55,55 @@ def merge(m: Module, sources: list[Any], sink: Any) -> None:
                 sink.payload.eq(source.payload),
                 source.ready.eq(sink.ready),
             ]
+
+
+def merge_packets(m: Module, sources: list[Any], sink: Any) -> None:
+    """Connect ``sources`` to ``sink``, one whole packet after the other.
+
+    ``last`` of a payload ends a packet. Between two packets a clock passes; each word is registered
+    on its way and zeroised behind it.
+    """
+    chosen, moves, free = Signal(range(len(sources))), Signal(), Signal()
+    word = Signal.like(sink.payload)
+    valid, ends = Signal(), Signal()
+    m.d.comb += [free.eq(~sink.valid | sink.ready), ends.eq(valid & free & word.last)]
+    with m.If(~moves):
+        for i, source in reversed(list(enumerate(sources))):
+            with m.If(source.valid):
+                m.d.sync += [chosen.eq(i), moves.eq(1)]
+    with m.Elif(ends):
+        m.d.sync += moves.eq(0)
+    with m.Switch(chosen):
+        for i, source in enumerate(sources):
+            with m.Case(i):
+                m.d.comb += [
+                    valid.eq(source.valid & moves),
+                    word.eq(source.payload),
+                    source.ready.eq(free & moves),
+                ]
+    with m.If(free):
+        m.d.sync += [sink.valid.eq(valid), sink.payload.eq(0)]
+        with m.If(valid):
+            m.d.sync += sink.payload.eq(word)
+
+
+def registered(m: Module, source: Any) -> Any:
+    """``source`` a clock later, with no path through from its ``ready`` to its ``valid``.
+
+    A transfer a clock; two wait at most. Payloads are zeroised as they leave.
+    """
+    sink = source.signature.create()
+    spare = Signal(source.payload.shape())
+    full = Signal()
+    m.d.comb += source.ready.eq(~full)
+    with m.If(~sink.valid | sink.ready):
+        m.d.sync += [sink.valid.eq(full | source.valid), full.eq(0), spare.eq(0)]
+        with m.If(full):
+            m.d.sync += sink.payload.eq(spare)
+        with m.Elif(source.valid):
+            m.d.sync += sink.payload.eq(source.payload)
+        with m.Else():
+            m.d.sync += sink.payload.eq(0)
+    with m.Elif(source.valid & ~full):
+        m.d.sync += [full.eq(1), spare.eq(source.payload)]
+    return sink

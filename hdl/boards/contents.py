@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intaglio.bitstreams import Manifest
-from intaglio.hdl.engine.isa import Curve
 from intaglio.hdl.engine.programs import Image
+from intaglio.hdl.engine.table import table_rows
 from intaglio.hdl.hash.constants import parameters
 from intaglio.hdl.profiles import PROFILES, Profile
 
@@ -58,12 +58,9 @@ class Rom:
 def roms(profile: Profile) -> dict[str, Rom]:
     """Every memory of the core that is not zero at first."""
     image = Image(profile.window, release_check=profile.release_check)
-    tables = image.tables
-    first, second = tables[Curve.ED25519], tables[Curve.SECP256K1]
-    rows = [[entry[i] for entry in (*first, *(second if i < 2 else ()))] for i in range(3)]
     constants = {f"constants of SHA-{bits}": parameters(bits) for bits in (256, 512)}
     return {
-        **{f"comb table, field {i}": Rom(words) for i, words in enumerate(rows)},
+        **{f"comb table, field {i}": Rom(words) for i, words in enumerate(table_rows(image))},
         "microcode": Rom(image.rom),
         "constants of the engine": Rom(image.constants, required=False),
         **{name: Rom(sha.round_constants, required=False) for name, sha in constants.items()},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ..blockram import BlockRam
 from .alu import Alu, Operands, Operation
 from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
 from .isa import KEY_WORDS, WORD_BITS, Dest, Port0, Port2, Port3
@@ -17,8 +18,8 @@ from .pipelined import PipelinedAlu
 from .programs import Image
 from .table import CombTable
 
-FETCH = 3
-"""Clocks from issue to the ALU's start: instruction ROM, context memories, comb table."""
+FETCH = 4
+"""Clocks from issue to the ALU's start: ROM, its register, context memories, comb table."""
 
 
 class Barrel(wiring.Component):
@@ -121,16 +122,16 @@ class Barrel(wiring.Component):
         ]
         valid, slot = self._delay_line(m, issue, FETCH + alu.latency)
         op, job, key = self._fetch(m, issue)
-        m.d.comb += contexts.read_valid.eq(valid[1])
+        m.d.comb += [contexts.read_valid.eq(valid[2]), contexts.digits_job.eq(job[0])]
         read, ending = valid[FETCH - 1], valid[FETCH - 1 + self.interval]
         self._read(m, op, job, key, contexts, read, ending)
         held = Signal(Operation)
         with m.If(read):
-            m.d.sync += held.eq(op[2])
+            m.d.sync += held.eq(op[3])
         with m.Elif(ending):
             m.d.sync += held.eq(0)
         m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(held)]
-        self._late(m, valid, slot, op[1], job, key, issue, contexts)
+        self._late(m, valid, slot, op[2], job, key, issue, contexts)
         return m
 
     def _delay_line(
@@ -145,7 +146,7 @@ class Barrel(wiring.Component):
         return valid, slot
 
     def _fetch(self, m: Module, issue: Issue) -> tuple[list[data.View], list[Signal], list[Signal]]:
-        """Instruction at stages 1 and 2, job and key at 1 to 3 (index 0 is unused)."""
+        """Instruction, job and key by stage; the instruction leaves the ROM at stage 1."""
         m.submodules.rom = rom = Memory(
             shape=Operation.size,
             depth=len(self.image.rom),
@@ -154,8 +155,10 @@ class Barrel(wiring.Component):
         )
         port = rom.read_port()
         m.d.comb += port.addr.eq(issue.counter)
-        op = [None, data.View(Operation, port.data), Signal(Operation, name="op2")]
-        m.d.sync += op[2].eq(op[1])
+        op = [None, data.View(Operation, port.data)]
+        for i in (2, 3):
+            op.append(Signal(Operation, name=f"op{i}"))
+            m.d.sync += op[i].eq(op[i - 1])
         job, key = [issue.job], [issue.key]
         for i in (1, 2, 3):
             job.append(Signal(range(self.jobs), name=f"job{i}"))
@@ -173,7 +176,7 @@ class Barrel(wiring.Component):
         read: Signal,
         ending: Signal,
     ) -> None:
-        """Addresses at stage 1, words at stage 2, chosen words and table entry from stage 3 on.
+        """Addresses at stage 2, words at stage 3, chosen words and table entry from stage 4 on.
 
         There they stay for ``interval`` clocks, and are zero when no other instruction follows.
         """
@@ -182,17 +185,19 @@ class Barrel(wiring.Component):
         )
         m.submodules.table = table = CombTable(self.image)
         constant0, constant2 = constants.read_port(), constants.read_port()
-        address = op[1]
+        address, fetched = op[2], op[1]
+        constant_at = Signal.like(constant0.addr)
+        m.d.sync += constant_at.eq(Mux(fetched.port0 == Port0.CONSTANT, fetched.p0, fetched.p3))
         m.d.comb += [
             contexts.read_op.eq(address),
-            contexts.read_job.eq(job[1]),
-            constant0.addr.eq(Mux(address.port0 == Port0.CONSTANT, address.p0, address.p3)),
+            contexts.read_job.eq(job[2]),
+            constant0.addr.eq(constant_at),
             constant2.addr.eq(address.p2),
-            self.key_read.key.eq(key[1]),
+            self.key_read.key.eq(key[2]),
             self.key_read.index.eq(address.p2),
         ]
 
-        chosen, words = op[2], contexts.words
+        chosen, words = op[3], contexts.words
         operands = Signal(Operands)
         p0 = {
             Port0.REGISTER: words.register0,
@@ -225,7 +230,8 @@ class Barrel(wiring.Component):
             table.enable.eq(read & (chosen.b >= SecondFactor.TABLE_0)),
             table.curve.eq(chosen.curve),
             table.window.eq(chosen.window),
-            table.digits.eq(words.digits),
+            table.digits.eq(contexts.early_digits.word),
+            table.digit_window.eq(address.window),
             self._alu.operands.eq(operands),
             self._alu.operands.f0.eq(table.f0),
             self._alu.operands.f1.eq(table.f1),
@@ -249,53 +255,55 @@ class Barrel(wiring.Component):
         record = data.StructLayout(
             {"op": Operation, "job": range(self.jobs), "key": range(self.keys)}
         )
-        m.submodules.in_flight = in_flight = Memory(shape=record, depth=self.slots, init=[])
-        m.submodules.high_words = high = Memory(shape=WORD_BITS, depth=self.slots, init=[])
-        write = in_flight.write_port()
-        m.d.comb += [
-            write.addr.eq(slot[1]),
-            write.en.eq(valid[1]),
-            write.data.op.eq(op),
-            write.data.job.eq(job[1]),
-            write.data.key.eq(key[1]),
-        ]
+        late, keep, retire = (FETCH + at for at in (alu.late, alu.high_at, alu.latency))
 
-        def look_up(stage: int) -> data.View:
-            found, port = Signal(record), in_flight.read_port(domain="comb")
-            m.d.comb += port.addr.eq(slot[stage])
-            with m.If(valid[stage]):
-                m.d.comb += found.eq(port.data)
+        late_slot = Signal(range(self.slots))
+        with m.If(valid[late - 3]):
+            m.d.sync += late_slot.eq(slot[late - 3])
+
+        def look_up(name: str, stage: int) -> data.View:
+            """What was noted of the instruction that is at ``stage``; zero if none is."""
+            m.submodules[name] = noted = BlockRam(shape=record, depth=self.slots)
+            found = Signal(record, name=f"{name}_found")
+            m.d.comb += [
+                noted.write.addr.eq(slot[2]),
+                noted.write.en.eq(valid[2]),
+                noted.write.data.op.eq(op),
+                noted.write.data.job.eq(job[2]),
+                noted.write.data.key.eq(key[2]),
+                noted.read_addr.eq(late_slot if stage == late else slot[stage - 2]),
+            ]
+            with m.If(held_at[stage]):
+                m.d.sync += found.eq(noted.read)
+            with m.Else():
+                m.d.sync += found.eq(0)
             return found
 
-        late, keep = FETCH + alu.late, FETCH + alu.high_at
-        read_high, write_high = high.read_port(domain="comb"), high.write_port()
-        read_late = in_flight.read_port(domain="comb")
-        kept = look_up(keep).op
-        # held for the digits of a word
-        late_slot = Signal(range(self.slots))
-        with m.If(valid[late - 1]):
-            m.d.sync += late_slot.eq(slot[late - 1])
+        # what the ALU samples late stays for the digits of a word
+        held_at = {stage: valid[stage - 1] for stage in (keep, retire)}
+        held_at[late] = Cat(valid[late - 1 : late - 1 + self.interval]).any()
+        kept, retiring = look_up("kept", keep).op, look_up("retiring", retire)
+        m.submodules.high_words = high = BlockRam(shape=WORD_BITS, depth=self.slots)
+        late_high = Signal(WORD_BITS)
+        m.d.sync += late_high.eq(high.read)
         m.d.comb += [
-            alu.late_op.eq(read_late.data.op),
-            alu.late_high.eq(read_high.data),
-            read_late.addr.eq(late_slot),
-            read_high.addr.eq(late_slot),
-            write_high.addr.eq(slot[keep]),
-            write_high.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
-            write_high.data.eq(Mux(kept.end, 0, alu.high)),
+            alu.late_op.eq(look_up("late", late).op),
+            alu.late_high.eq(late_high),
+            high.read_addr.eq(late_slot),
+            high.write.addr.eq(slot[keep]),
+            high.write.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
+            high.write.data.eq(Mux(kept.end, 0, alu.high)),
         ]
         # a reset may leave words of programs it ended
         to_sweep = Signal(range(self.slots + 1), init=self.slots)
         with m.If(to_sweep != 0):
             m.d.sync += to_sweep.eq(to_sweep - 1)
             m.d.comb += [
-                write_high.addr.eq(to_sweep - 1),
-                write_high.en.eq(1),
-                write_high.data.eq(0),
+                high.write.addr.eq(to_sweep - 1),
+                high.write.en.eq(1),
+                high.write.data.eq(0),
             ]
 
-        retire = FETCH + alu.latency
-        retiring = look_up(retire)
         m.d.comb += [
             issue.retire_valid.eq(valid[retire]),
             issue.retire_slot.eq(slot[retire]),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..blockram import BlockRam
-from ..guard import GUARD_BITS, Guarded, guard
+from ..guard import GUARD_BITS, Guarded, difference, guard
 from .alu import Operation
 from .isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Check, Dest, Port0
 
@@ -39,15 +39,18 @@ class Contexts(wiring.Component):
     -------
     read_valid : In(1), read_op : In(Operation), read_job : In, words : Out(Words)
         Addresses of an instruction; its words one clock later.
+    digits_job : In, early_digits : Out
+        ``read_job``, two clocks before; the digits with their check bits, one clock before.
     write_valid, write_op, write_job, write_word, write_zero : In
         A retiring instruction, its result and whether that is zero.
     inbox : In({enable, job, index, word})
-        Written by lanes and intake. A clock with a retiring instruction is as good as any other.
+        Written by lanes and inverter, a clock later. A clock with a retiring instruction is as good
+        as any other.
     digest : In({enable, job, word}), digest_taken : Out(1)
         A digest to sign, for outbox word 0; kept up until taken.
     outbox : In({job, index}), outbox_taken : Out(1), outbox_word : Out, outbox_damaged : Out(1)
         Read by stations, one clock after a clock with ``outbox_taken``, in which no instruction
-        reads an outbox. ``outbox_damaged``: not the word that was stored.
+        reads an outbox. ``outbox_damaged``, another clock later: not the word that was stored.
     flags_job : In, flags : Out(Flags)
         Flags of a job after this clock's retiring instruction; combinational.
     wipe : In(stream of {job})
@@ -65,6 +68,8 @@ class Contexts(wiring.Component):
                 "read_valid": In(1),
                 "read_op": In(Operation),
                 "read_job": In(job),
+                "digits_job": In(job),
+                "early_digits": Out(Stored),
                 "words": Out(Words),
                 "write_valid": In(1),
                 "write_op": In(Operation),
@@ -87,7 +92,11 @@ class Contexts(wiring.Component):
         m = Module()
         retire = self.write_op
         wiping, step = Signal(), Signal(range(REGISTERS))
-        m.d.comb += wiping.eq(self.wipe.valid & ~self.write_valid & ~self.inbox.enable)
+        inbox = Signal(self.inbox.shape())
+        m.d.sync += inbox.eq(0)
+        with m.If(self.inbox.enable):
+            m.d.sync += inbox.eq(self.inbox)
+        m.d.comb += wiping.eq(self.wipe.valid & ~self.write_valid & ~inbox.enable)
         with m.If(wiping):
             m.d.sync += step.eq(step + 1)
             m.d.comb += self.wipe.ready.eq(step == REGISTERS - 1)
@@ -108,7 +117,7 @@ class Contexts(wiring.Component):
         addresses = (self.read_op.p0, self.read_op.p1, self.read_op.p2, self.read_op.p3)
         for i, address in enumerate(addresses):
             store = memory(f"registers{i}", REGISTERS)
-            altered.append(_difference(store))
+            altered.append(difference(store.read))
             m.d.comb += [
                 store.read_addr.eq(_at(address, REGISTERS, self.read_job)),
                 self.words[f"register{i}"].eq(store.read.word),
@@ -116,11 +125,12 @@ class Contexts(wiring.Component):
                 store.write.en.eq(wiping | (self.write_valid & retire.write)),
             ]
 
-        store = memory("digit_words", 1)
-        altered.append(_difference(store))
+        store, digits = memory("digit_words", 1), Signal(Stored)
+        altered.append(difference(digits))
+        m.d.sync += [self.early_digits.eq(store.read), digits.eq(self.early_digits)]
         m.d.comb += [
-            store.read_addr.eq(self.read_job),
-            self.words.digits.eq(store.read.word),
+            store.read_addr.eq(self.digits_job),
+            self.words.digits.eq(digits.word),
             store.write.addr.eq(job),
             store.write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
         ]
@@ -128,19 +138,17 @@ class Contexts(wiring.Component):
         self._outbox(m, memory("outbox_words", OUTBOX_WORDS), wiping, step, job, altered)
 
         store = memory("inbox_words", INBOX_WORDS)
-        altered.append(_difference(store))
+        altered.append(difference(store.read))
         m.d.comb += [
             store.read_addr.eq(_at(self.read_op.p0, INBOX_WORDS, self.read_job)),
             self.words.inbox.eq(store.read.word),
             store.write.addr.eq(_at(step, INBOX_WORDS, job)),
-            store.write.en.eq(wiping | self.inbox.enable),
+            store.write.en.eq(wiping | inbox.enable),
+            store.write.data.word.eq(inbox.word),
+            store.write.data.guard.eq(guard(inbox.word)),
         ]
-        with m.If(self.inbox.enable):
-            m.d.comb += [
-                store.write.addr.eq(_at(self.inbox.index, INBOX_WORDS, self.inbox.job)),
-                store.write.data.word.eq(self.inbox.word),
-                store.write.data.guard.eq(guard(self.inbox.word)),
-            ]
+        with m.If(inbox.enable):
+            m.d.comb += store.write.addr.eq(_at(inbox.index, INBOX_WORDS, inbox.job))
         self._flags(m, wiping, job, Cat(altered))
         return m
 
@@ -155,6 +163,7 @@ class Contexts(wiring.Component):
     ) -> None:
         """One memory for the programs and, in clocks in which they leave it alone, the stations."""
         retire, reads, read = self.write_op, Signal(), Signal()
+        differs = Signal(GUARD_BITS)
         writes = wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))
         m.d.comb += [
             reads.eq(self.read_valid & (self.read_op.port0 == Port0.OUTBOX)),
@@ -162,13 +171,13 @@ class Contexts(wiring.Component):
             store.read_addr.eq(_at(self.outbox.index, OUTBOX_WORDS, self.outbox.job)),
             self.words.outbox.eq(store.read.word),
             self.outbox_word.eq(store.read.word),
-            self.outbox_damaged.eq(_difference(store).any()),
+            self.outbox_damaged.eq(differs.any()),
             self.digest_taken.eq(~writes),
             store.write.en.eq(writes | self.digest.enable),
             store.write.addr.eq(_at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
         ]
-        m.d.sync += read.eq(reads)
-        altered.append(_difference(store) & read.replicate(GUARD_BITS))
+        m.d.sync += [read.eq(reads), differs.eq(difference(store.read))]
+        altered.append(difference(store.read) & read.replicate(GUARD_BITS))
         with m.If(reads):
             m.d.comb += store.read_addr.eq(_at(self.read_op.p0, OUTBOX_WORDS, self.read_job))
         with m.If(~writes):
@@ -184,15 +193,18 @@ class Contexts(wiring.Component):
         A damaged word faults its job, whether the instruction wanted it or not.
         """
         altered, found = Signal(self.jobs), Signal.like(differences)
-        valid, readers = Signal(2), [Signal(range(self.jobs), name=f"reader{i}") for i in range(2)]
+        valid, readers = Signal(2), [Signal(range(self.jobs), name=f"reader{i}") for i in range(3)]
+        damaged = Signal()
         m.d.sync += [
             valid.eq(Cat(self.read_valid, valid)),
             found.eq(differences),
+            damaged.eq(valid[1] & found.any()),
             readers[0].eq(self.read_job),
             readers[1].eq(readers[0]),
+            readers[2].eq(readers[1]),
         ]
-        with m.If(valid[1] & found.any()):
-            m.d.sync += altered.bit_select(readers[1], 1).eq(1)
+        with m.If(damaged):
+            m.d.sync += altered.bit_select(readers[2], 1).eq(1)
         with m.If(wiping):
             m.d.sync += altered.bit_select(job, 1).eq(0)
         fault = Signal()
@@ -222,11 +234,6 @@ class Contexts(wiring.Component):
                     m.d.comb += self.flags.neg.eq(bit)
                 with m.Case(Check.OVERFLOW):
                     m.d.comb += self.flags.over.eq(~zero)
-
-
-def _difference(store: BlockRam) -> Value:
-    """Zero if the word that was read is the one that was written."""
-    return guard(store.read.word) ^ store.read.guard
 
 
 def _at(index: Value, words: int, owner: Value) -> Cat:

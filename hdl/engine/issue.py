@@ -21,7 +21,8 @@ class Issue(wiring.Component):
     """Queue of slots ready to issue, with program counters and owners.
 
     A slot whose instruction has retired queues again; every ``interval`` clocks the oldest queued
-    slot issues. A new program takes a free slot in a clock in which nothing retires.
+    slot issues. A new program takes a free slot in a clock in which nothing retires; after a reset
+    the slots become free one by one.
 
     Parameters
     ----------
@@ -72,9 +73,9 @@ class Issue(wiring.Component):
         m.submodules.counters = counters = Memory(
             shape=range(self.rom_depth), depth=self.slots, init=[]
         )
-        m.submodules.queue = queue = SyncFIFO(
-            width=bits_for(self.slots - 1), depth=max(self.slots, 2)
-        )
+        width, depth = bits_for(self.slots - 1), max(self.slots, 2)
+        m.submodules.queue = queue = SyncFIFO(width=width, depth=depth)
+        m.submodules.free = free = SyncFIFO(width=width, depth=depth)
         read_owner, read_counter = (
             owners.read_port(domain="comb"),
             counters.read_port(domain="comb"),
@@ -98,12 +99,15 @@ class Issue(wiring.Component):
             self.key.eq(read_owner.data.key),
         ]
 
+        # slots that are free: at first all, then those whose programs have ended
+        to_free = Signal(range(self.slots + 1), init=self.slots)
+        with m.If(self.retire_valid & self.retire_end):
+            m.d.comb += [free.w_en.eq(1), free.w_data.eq(self.retire_slot)]
+        with m.Elif(to_free != 0):
+            m.d.comb += [free.w_en.eq(1), free.w_data.eq(to_free - 1)]
+            m.d.sync += to_free.eq(to_free - 1)
+
         # queue again, or start
-        busy = Signal(self.slots)
-        free, any_free = Signal(range(self.slots)), Signal()
-        for i in reversed(range(self.slots)):
-            with m.If(~busy[i]):
-                m.d.comb += [free.eq(i), any_free.eq(1)]
         entry = Signal(range(self.rom_depth))
         with m.Switch(self.start.payload.program):
             for program, address in self.entry_points.items():
@@ -125,16 +129,17 @@ class Issue(wiring.Component):
                 write_counter.en.eq(~self.retire_end),
                 write_counter.data.eq(next_counter.data + 1),
             ]
-            with m.If(self.retire_end):
-                m.d.sync += busy.bit_select(self.retire_slot, 1).eq(0)
-        with m.Elif(self.start.valid & any_free):
+        with m.Elif(free.r_rdy):
             m.d.comb += [
                 self.start.ready.eq(1),
-                entering.eq(free),
-                queue.w_en.eq(1),
-                write_counter.en.eq(1),
-                write_counter.data.eq(entry),
-                write_owner.en.eq(1),
+                entering.eq(free.r_data),
             ]
-            m.d.sync += busy.bit_select(free, 1).eq(1)
+            with m.If(self.start.valid):
+                m.d.comb += [
+                    free.r_en.eq(1),
+                    queue.w_en.eq(1),
+                    write_counter.en.eq(1),
+                    write_counter.data.eq(entry),
+                    write_owner.en.eq(1),
+                ]
         return m

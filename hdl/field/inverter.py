@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -19,40 +20,47 @@ CHUNKS = 4
 CHUNK_BITS = 65
 """Numbers are 260-bit two's complement, added 65 bits a clock."""
 
-_COUNT = range(STEPS + 3)
-_FIX_SIGN, _FIX_RANGE, _DONE = STEPS, STEPS + 1, STEPS + 2
+_MASK = (1 << CHUNK_BITS) - 1
+_ZETA_BITS = 11
+_FIRST_E = 4
+"""What e begins as, for the two halvings after the steps."""
+
+
+class _Phase(enum.Enum, shape=2):
+    """What the next visit of a slot does."""
+
+    STEP = 0
+    SIGN = 1
+    RANGE = 2
+    DONE = 3
+
+
+class _Multiple(enum.Enum, shape=2):
+    """What is added before a halving: this many times the modulus."""
+
+    NONE = 0
+    ONE = 1
+    TWO = 2
+    MINUS_ONE = 3
 
 
 def request_layout(jobs: int, moduli: int) -> data.StructLayout:
-    """A number to invert."""
-    return data.StructLayout({"job": range(jobs), "modulus": range(moduli), "x": 256})
+    """A number to invert, itself apart."""
+    return data.StructLayout({"job": range(jobs), "modulus": range(moduli)})
 
 
-def result_layout(jobs: int, moduli: int) -> data.StructLayout:
-    """Its inverse."""
-    return data.StructLayout({"job": range(jobs), "modulus": range(moduli), "inverse": 256})
+def done_layout(jobs: int, moduli: int) -> data.StructLayout:
+    """An inverse that may leave, itself apart."""
+    return data.StructLayout({"valid": 1, "job": range(jobs), "modulus": range(moduli)})
+
+
+def chunk(number: Value, index: int) -> Value:
+    """A chunk of a number of 256 bits."""
+    return number[CHUNK_BITS * index : min(256, CHUNK_BITS * (index + 1))]
 
 
 def _state(bits: int) -> data.StructLayout:
     return data.StructLayout({"f": bits, "g": bits, "d": bits, "e": bits})
-
-
-_Control = data.StructLayout(
-    {
-        "slot": range(SLOTS),
-        "load": 1,
-        "clear": 1,
-        "swap": 1,
-        "odd": 1,
-        "negative": 1,
-        "add_d": 1,
-        "keep_e": 1,
-        "add_m": 1,
-        "subtract_m": 1,
-        "shift": 1,
-    }
-)
-"""What one visit does to the numbers of a slot, the same for every chunk of them."""
 
 
 class Inverter(wiring.Component):
@@ -61,26 +69,33 @@ class Inverter(wiring.Component):
     Parameters
     ----------
     moduli : Sequence[int]
-        The moduli to choose from: odd, below 2^256.
+        The moduli to choose from: odd, above 4 and below 2^256.
     jobs : int
         Range of the job number that accompanies an inversion.
 
     Members
     -------
-    request : In(stream of {job, modulus, x})
-        ``x`` canonical, ``modulus`` an index into ``moduli``.
-    result : Out(stream of {job, modulus, inverse})
-    busy : Out(1)
-        An inversion is under way.
+    request : In(stream of {job, modulus})
+        ``modulus``: an index into ``moduli``.
+    x : In(256)
+        Canonical; kept for the :data:`CHUNKS` clocks after the one in which its request is taken.
+    done : Out({valid, job, modulus}), take : In(1)
+        With ``valid`` and ``take`` an inverse leaves. Else it is offered again :data:`SLOTS` clocks
+        later, and others may be meanwhile.
+    inverse : Out(256)
+        Its chunk c (:func:`chunk`) only in clock c + 2 after it is taken; else anything. None is
+        to be taken before the last has left.
 
     Timing: :attr:`latency` clocks alone, at most :data:`SLOTS` more beside others; one inversion
-    every ``STEPS + 3`` clocks with all slots in use. Security: everything is secret; the time of a
-    step does not depend on it, and the number of steps is fixed. A slot is zeroised when its result
-    leaves.
+    every ``STEPS + 4`` clocks with all slots in use. Security: everything is secret; the time of a
+    step does not depend on it, and the number of steps is fixed. A slot is zeroised when its
+    inverse leaves, and at every turn while it is idle: a reset leaves nothing for long.
 
     Source: Bernstein, Yang, "Fast constant-time gcd computation and modular inversion", 2019. The
     numbers d and e stay between -m and m: an odd sum of two numbers of known signs is corrected by
-    -m if both are non-negative, else by m, before it is halved.
+    -m if both are non-negative, else by m, before it is halved. Every visit of a slot halves g and
+    e, so e begins as 4, not 1: two visits follow the steps, ``e = +-d / 2`` between -m and m, and
+    ``e = e / 2`` between 0 and m.
     """
 
     def __init__(self, moduli: Sequence[int], jobs: int) -> None:
@@ -88,222 +103,264 @@ class Inverter(wiring.Component):
         super().__init__(
             {
                 "request": In(stream.Signature(request_layout(jobs, len(self.moduli)))),
-                "result": Out(stream.Signature(result_layout(jobs, len(self.moduli)))),
-                "busy": Out(1),
+                "x": In(256),
+                "done": Out(done_layout(jobs, len(self.moduli))),
+                "take": In(1),
+                "inverse": Out(256),
+            }
+        )
+        modulus = range(len(self.moduli))
+        self._info = data.StructLayout(
+            {
+                "busy": 1,
+                "phase": _Phase,
+                "last": 1,
+                "count": range(STEPS + 1),
+                "zeta": _ZETA_BITS,
+                "sign_d": 1,
+                "job": range(jobs),
+                "modulus": modulus,
+            }
+        )
+        # what a visit does to the numbers: f and d are added if ``add``, negated if ``negate``;
+        # ``negate`` without ``add`` adds x to g
+        self._control = data.StructLayout(
+            {
+                "load": 1,
+                "clear": 1,
+                "hold": 1,
+                "drop_e": 1,
+                "swap": 1,
+                "add": 1,
+                "negate": 1,
+                "multiple": _Multiple,
+                "modulus": modulus,
             }
         )
 
     @property
     def latency(self) -> int:
-        """Clocks from taking a lone request to its result being valid."""
+        """Clocks from taking a lone request to the last chunk of its inverse, taken at once."""
         return SLOTS * (STEPS + 3) + CHUNKS
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        info_layout = data.StructLayout(
-            {
-                "busy": 1,
-                "count": _COUNT,
-                "zeta": 12,
-                "sign_d": 1,
-                "job": range(self.jobs),
-                "modulus": range(len(self.moduli)),
-            }
-        )
-        infos = Array(Signal(info_layout, name=f"info{i}") for i in range(SLOTS))
-        sign_e = Signal(SLOTS)
-        slot = Signal(range(SLOTS))
-        numbers = [
+        # slots take turns: what is known of each moves round a ring, one place a clock
+        infos = [Signal(self._info, name=f"info{i}") for i in range(SLOTS)]
+        for i in range(1, SLOTS):
+            m.d.sync += infos[i].eq(infos[i - 1])
+        done = Signal()
+        m.d.sync += [
+            infos[1].count.eq(infos[0].count + infos[0].busy),
+            infos[1].zeta.eq(infos[0].zeta - infos[0].busy),
+            infos[-1].last.eq(infos[-2].count == STEPS),
+            done.eq(infos[-2].busy & (infos[-2].phase == _Phase.DONE)),
+        ]
+        slots = [Signal(range(SLOTS), name=f"slot{i}") for i in range(CHUNKS + 3)]
+        m.d.sync += slots[0].eq(slots[0] + 1)
+        # the decision travels with the chunks
+        controls = [Signal(self._control, name=f"control{i}") for i in range(CHUNKS + 3)]
+        for group in (slots, controls):
+            for i in range(1, len(group)):
+                m.d.sync += group[i].eq(group[i - 1])
+        written = self._chunks(m, slots, controls)
+        self._visit(m, infos[-1], done, infos[0], controls[0], written)
+        return m
+
+    def _visit(
+        self,
+        m: Module,
+        info: data.View,
+        done: Signal,
+        after: data.View,
+        control: data.View,
+        written: list[data.View],
+    ) -> None:
+        """Decide what happens to the slot in turn."""
+        low_layout = data.StructLayout({"f": 1, "g": 1, "d": 1, "e": 1})
+        low: data.View = Signal(low_layout, name="low3")
+        m.d.comb += [
+            low.f.eq(written[0].f[1]),
+            low.g.eq(written[0].g[1]),
+            low.d.eq(written[0].d[0]),
+            low.e.eq(written[0].e[1]),
+        ]
+        for i in range(CHUNKS, SLOTS):
+            low, earlier = Signal(low_layout, name=f"low{i}"), low
+            m.d.sync += low.eq(earlier)
+        sign_e = Signal()
+        m.d.sync += sign_e.eq(written[-1].e[-1])
+
+        negative = info.zeta[-1]
+        steps = info.busy & (info.phase == _Phase.STEP)
+        is_sign = info.busy & (info.phase == _Phase.SIGN)
+        is_range = info.busy & (info.phase == _Phase.RANGE)
+        odd, swap = low.g & steps, Signal()
+        sign_x = info.sign_d ^ negative
+        both = ~sign_e & ~(odd & sign_x)
+        load, leaving = Signal(), Signal()
+        m.d.comb += [
+            swap.eq(odd & negative),
+            self.request.ready.eq(~info.busy),
+            load.eq(self.request.valid & self.request.ready),
+            self.done.valid.eq(done),
+            self.done.job.eq(info.job),
+            self.done.modulus.eq(info.modulus),
+            leaving.eq(self.done.valid & self.take),
+        ]
+        m.d.sync += [
+            control.load.eq(load),
+            control.clear.eq(leaving | (~info.busy & ~load)),
+            control.hold.eq(self.done.valid & ~self.take),
+            control.drop_e.eq(load | is_sign),
+            control.swap.eq(swap),
+            control.add.eq(odd | is_sign),
+            control.negate.eq(Mux(is_sign, low.f, swap) | load),
+            control.multiple.eq(_Multiple.NONE),
+            control.modulus.eq(Mux(load, self.request.payload.modulus, info.modulus)),
+            after.eq(info),
+            after.zeta.eq(info.zeta ^ swap.replicate(_ZETA_BITS)),
+            after.sign_d.eq(Mux(swap, sign_e, info.sign_d)),
+        ]
+        with m.If(steps):
+            with m.If(low.e ^ (odd & low.d)):
+                m.d.sync += control.multiple.eq(Mux(both, _Multiple.MINUS_ONE, _Multiple.ONE))
+            with m.If(info.last):
+                m.d.sync += after.phase.eq(_Phase.SIGN)
+        with m.If(is_sign):
+            with m.If(low.d):
+                m.d.sync += control.multiple.eq(_Multiple.ONE)
+            m.d.sync += after.phase.eq(_Phase.RANGE)
+        with m.If(is_range):
+            with m.If(low.e):
+                m.d.sync += control.multiple.eq(_Multiple.ONE)
+            with m.Elif(sign_e):
+                m.d.sync += control.multiple.eq(_Multiple.TWO)
+            m.d.sync += after.phase.eq(_Phase.DONE)
+        with m.If(load):
+            m.d.sync += [
+                after.eq(0),
+                after.busy.eq(1),
+                after.job.eq(self.request.payload.job),
+                after.modulus.eq(self.request.payload.modulus),
+            ]
+        with m.If(leaving):
+            m.d.sync += after.eq(0)
+
+    def _chunks(self, m: Module, slots: list[Signal], controls: list[data.View]) -> list[data.View]:
+        """Chunk c of a visit: read in clock c after the decision, d or f added in the next, the
+        modulus in the one after, then written: the numbers before g and e are halved.
+
+        Returns what is written.
+        """
+        memories = [
             Memory(
                 shape=_state(CHUNK_BITS), depth=SLOTS, init=[], attrs={"ram_style": "distributed"}
             )
             for _ in range(CHUNKS)
         ]
         reads = []
-        for c, memory in enumerate(numbers):
+        for c, memory in enumerate(memories):
             m.submodules[f"numbers{c}"] = memory
             reads.append(memory.read_port(domain="comb"))
+            m.d.comb += reads[c].addr.eq(slots[c])
 
-        info, control = Signal(info_layout), Signal(_Control)
-        m.d.comb += [info.eq(infos[slot]), control.slot.eq(slot)]
-        m.d.comb += self.busy.eq(Cat(each.busy for each in infos).any() | self.result.valid)
-        # idle, the turn waits: a lone inversion's time does not depend on when it comes
-        m.d.sync += slot.eq(Mux(self.busy | self.request.valid, slot + 1, 0))
-        x, leaving = self._visit(m, infos, info, control, reads[0].data, sign_e, slot)
-
-        # the decision travels with the chunks
-        delayed, modulus = [control], [info.modulus]
-        moduli_index = Signal.like(info.modulus, name="modulus0")
-        m.d.comb += moduli_index.eq(Mux(control.load, self.request.payload.modulus, info.modulus))
-        modulus = [moduli_index]
-        for i in range(1, CHUNKS + 3):
-            delayed.append(Signal(_Control, name=f"control{i}"))
-            modulus.append(Signal.like(info.modulus, name=f"modulus{i}"))
-            m.d.sync += [delayed[i].eq(delayed[i - 1]), modulus[i].eq(modulus[i - 1])]
-        self._chunks(m, numbers, reads, delayed, modulus, x, sign_e)
-        self._leave(m, reads, delayed, info, leaving)
-        return m
-
-    def _visit(
-        self,
-        m: Module,
-        infos: Array,
-        info: data.View,
-        control: data.View,
-        low: data.View,
-        sign_e: Signal,
-        slot: Signal,
-    ) -> tuple[Signal, Signal]:
-        """Decide what happens to the slot in turn; returns the number being loaded, and leaving."""
-        after = Signal(info.shape(), name="info_after")
-        negative = info.zeta[-1]
-        odd = low.g[0]
-        sign = sign_e.bit_select(slot, 1)
-        steps, loading = Signal(), Signal(range(CHUNKS + 1))
-        x = Signal(256)
-        leaving, leave_wait = Signal(), Signal(range(CHUNKS + 3))
-        with m.If(leave_wait != 0):
-            m.d.sync += leave_wait.eq(leave_wait - 1)
-        with m.If(loading != 0):
-            m.d.sync += loading.eq(loading - 1)
-        with m.If(loading == 1):
-            m.d.sync += x.eq(0)
-        m.d.comb += [
-            after.eq(info),
-            steps.eq(info.busy & (info.count < STEPS)),
-            control.odd.eq(odd & steps),
-            control.negative.eq(Mux(steps, negative, low.f[1])),
-            control.swap.eq(steps & negative & odd),
-            control.shift.eq(steps),
-            control.keep_e.eq(1),
+        carries = [Signal(name="carry_g"), Signal(name="carry_e"), Signal(name="carry_m")]
+        m.d.sync += [
+            *(carry.eq(controls[0].add & controls[0].negate) for carry in carries[:2]),
+            carries[2].eq(controls[1].multiple == _Multiple.MINUS_ONE),
         ]
-        with m.If(~info.busy):
-            m.d.comb += [self.request.ready.eq(loading == 0)]
-            with m.If(self.request.valid & self.request.ready):
-                m.d.comb += [
-                    control.load.eq(1),
-                    after.busy.eq(1),
-                    after.count.eq(0),
-                    after.zeta.eq(-1),
-                    after.sign_d.eq(0),
-                    after.job.eq(self.request.payload.job),
-                    after.modulus.eq(self.request.payload.modulus),
-                ]
-                m.d.sync += [x.eq(self.request.payload.x), loading.eq(CHUNKS)]
-        with m.Elif(steps):
-            sum_is_odd = low.e[0] ^ (odd & low.d[0])
-            sign_x = Mux(negative, ~info.sign_d, info.sign_d)
-            both = ~sign & ~(odd & sign_x)
-            m.d.comb += [
-                control.add_d.eq(odd),
-                control.add_m.eq(sum_is_odd & ~both),
-                control.subtract_m.eq(sum_is_odd & both),
-                after.count.eq(info.count + 1),
-                after.zeta.eq(Mux(control.swap, -info.zeta.as_signed() - 2, info.zeta - 1)),
-                after.sign_d.eq(Mux(control.swap, sign, info.sign_d)),
-            ]
-        with m.Elif(info.count == _FIX_SIGN):
-            m.d.comb += [
-                control.add_d.eq(1),
-                control.keep_e.eq(0),
-                after.count.eq(_FIX_RANGE),
-            ]
-        with m.Elif(info.count == _FIX_RANGE):
-            m.d.comb += [control.add_m.eq(sign), after.count.eq(_DONE)]
-        with m.Elif(~self.result.valid & (leave_wait == 0)):
-            m.d.comb += [leaving.eq(1), control.clear.eq(1), after.eq(0)]
-            m.d.sync += leave_wait.eq(CHUNKS + 2)
-        m.d.sync += infos[slot].eq(after)
-        return x, leaving
-
-    def _chunks(
-        self,
-        m: Module,
-        numbers: list[Memory],
-        reads: list,  # type: ignore[type-arg]
-        control: list[data.View],
-        modulus: list[Signal],
-        x: Signal,
-        sign_e: Signal,
-    ) -> None:
-        """Chunk c of a visit: read c clocks after the decision, summed in the next, written two
-        on.
-        """
-        mask = (1 << CHUNK_BITS) - 1
-        sums = [Signal(_state(CHUNK_BITS), name=f"sum{c}") for c in range(CHUNKS)]
-        held = [Signal(_state(CHUNK_BITS), name=f"held{c}") for c in range(CHUNKS)]
-        carry_g: Value = C(0, 1)
-        carry_e: Value = C(0, 2)
-        wide = Cat(x, C(0, CHUNKS * CHUNK_BITS - 256))
+        results = []
         for c in range(CHUNKS):
-            number = Signal(_state(CHUNK_BITS), name=f"number{c}")
-            m.d.comb += reads[c].addr.eq(control[c].slot)
-            m.d.sync += number.eq(reads[c].data)
+            number, addend = self._read(m, c, controls[c], reads[c].data)
+            act = controls[c + 1]
+            if c + 1 < CHUNKS:  # a halved chunk's uppermost bit is the lowest of the next as stored
+                top_g = reads[c + 1].data.g[0] & ~act.load
+                top_e = reads[c + 1].data.e[0] & ~act.drop_e
+            else:
+                top_g, top_e = number["g"][-1], number["e"][-1]
+            g, e = Cat(number["g"], top_g), Cat(number["e"], top_e)
+            m.d.comb += chunk(self.inverse, c).eq(e)
 
-            act = control[c + 1]
-            if c == 0:
-                carry_g = act.odd & act.negative
-                carry_e = (act.add_d & act.negative) + act.subtract_m
-            parts = [modulo >> (CHUNK_BITS * c) & mask for modulo in self.moduli]
-            m_chunk = Array(C(part, CHUNK_BITS) for part in parts)[modulus[c + 1]]
-            flip = act.negative.replicate(CHUNK_BITS)
-            x_g = Mux(act.odd, number.f ^ flip, 0)
-            x_e = Mux(act.add_d, number.d ^ flip, 0)
-            kept = Mux(act.keep_e, number.e, 0)
-            y_e = Mux(act.add_m, m_chunk, Mux(act.subtract_m, ~m_chunk, 0))[:CHUNK_BITS]
-            sum_g, sum_e = Signal(CHUNK_BITS + 1), Signal(CHUNK_BITS + 2)
-            m.d.comb += [
-                sum_g.eq(number.g + x_g + carry_g),
-                sum_e.eq(kept + x_e + y_e + carry_e),
-            ]
-            out_g, out_e = Signal(name=f"carry_g{c}"), Signal(2, name=f"carry_e{c}")
+            sums = Signal(_state(CHUNK_BITS), name=f"sum{c}", reset_less=True)
+            held = Signal(_state(CHUNK_BITS), name=f"held{c}", reset_less=True)
+            outs = [Signal(name=f"carry_{name}{c}") for name in "gem"]
             m.d.sync += [
-                sums[c].f.eq(Mux(act.swap, number.g, number.f)),
-                sums[c].g.eq(sum_g),
-                sums[c].d.eq(Mux(act.swap, number.e, number.d)),
-                sums[c].e.eq(sum_e),
-                out_g.eq(sum_g[CHUNK_BITS:]),
-                out_e.eq(sum_e[CHUNK_BITS:]),
-                held[c].eq(sums[c]),
+                sums.f.eq(Mux(act.swap, g, number["f"])),
+                sums.d.eq(Mux(act.swap, e, number["d"])),
+                Cat(sums.g, outs[0]).eq(_add(g, addend["g"], carries[0])),
+                Cat(sums.e, outs[1]).eq(_add(e, addend["e"], carries[1])),
             ]
+            with m.If(act.clear):
+                m.d.sync += sums.eq(0)
+            m.d.sync += [
+                held.eq(sums),
+                Cat(held.e, outs[2]).eq(_add(sums.e, self._multiple(m, c, act), carries[2])),
+            ]
+            carries = outs
+
+            write = memories[c].write_port()
+            m.d.comb += [
+                write.en.eq(~controls[c + 3].hold),
+                write.addr.eq(slots[c + 3]),
+                write.data.eq(held),
+            ]
+            results.append(held)
+        return results
+
+    def _read(
+        self, m: Module, c: int, act: data.View, read: data.View
+    ) -> tuple[dict[str, Signal], dict[str, Signal]]:
+        """Registers of a chunk's numbers, g and e halved and without their uppermost bit, and of
+        what is to be added to g and e.
+        """
+        at = slice(CHUNK_BITS * c, CHUNK_BITS * (c + 1))
+        x = Cat(C(0, 1), self.x, C(0, CHUNKS * CHUNK_BITS - 257))[at]
+        parts = [_part(modulo, c) for modulo in self.moduli]
+        # where all moduli have a one, a set input loads f: a flip-flop that begins as one has it
+        common = reduce(int.__and__, parts)
+        modulo = Array(C(part, CHUNK_BITS) for part in parts)[act.modulus] | common
+
+        def register(name: str, bits: int, init: int = 0) -> Signal:
+            return Signal(bits, name=name, init=init, reset_less=True)
+
+        number = {
+            "f": register(f"number{c}_f", CHUNK_BITS, common),
+            "g": register(f"number{c}_g", CHUNK_BITS - 1),
+            "d": register(f"number{c}_d", CHUNK_BITS),
+            "e": register(f"number{c}_e", CHUNK_BITS - 1),
+        }
+        addend = {name: register(f"addend{c}_{name}", CHUNK_BITS) for name in "ge"}
+        flip = act.negate.replicate(CHUNK_BITS)
+        m.d.sync += [
+            number["f"].eq(Mux(act.load, modulo, read.f)),
+            number["g"].eq(Mux(act.load, 0, read.g[1:])),
+            number["d"].eq(Mux(act.load, 0, read.d)),
+            number["e"].eq(Mux(act.drop_e, 0, read.e[1:])),
+            addend["g"].eq(Mux(act.add, read.f ^ flip, x & flip)),
+            addend["e"].eq(Mux(act.add, read.d ^ flip, 0)),
+        ]
+        if c == 0:
             with m.If(act.load):
-                m.d.sync += [
-                    sums[c].f.eq(m_chunk),
-                    sums[c].g.eq(wide[CHUNK_BITS * c : CHUNK_BITS * (c + 1)]),
-                    sums[c].d.eq(0),
-                    sums[c].e.eq(1 if c == 0 else 0),
-                ]
-            with m.Elif(act.clear):
-                m.d.sync += sums[c].eq(0)
-            carry_g, carry_e = out_g, out_e
+                m.d.sync += number["e"].eq(2 * _FIRST_E)
+        return number, addend
 
-        for c in range(CHUNKS):
-            write, act = numbers[c].write_port(), control[c + 3]
-            m.d.comb += [write.en.eq(1), write.addr.eq(act.slot), write.data.eq(held[c])]
-            with m.If(act.shift):
-                for name in ("g", "e"):
-                    top = sums[c + 1][name][0] if c + 1 < CHUNKS else held[c][name][-1]
-                    m.d.comb += write.data[name].eq(Cat(held[c][name][1:], top))
-        m.d.sync += sign_e.bit_select(control[CHUNKS + 2].slot, 1).eq(held[-1].e[-1])
+    def _multiple(self, m: Module, c: int, act: data.View) -> Signal:
+        """Register of a chunk of the multiple of the modulus that is to be added to e."""
+        choices = [
+            C(_part(times * modulo, c) ^ flip, CHUNK_BITS)
+            for modulo in self.moduli
+            for times, flip in ((0, 0), (1, 0), (2, 0), (1, _MASK))
+        ]
+        multiple = Signal(CHUNK_BITS, name=f"multiple{c}", reset_less=True)
+        m.d.sync += multiple.eq(Array(choices)[Cat(act.multiple, act.modulus)])
+        return multiple
 
-    def _leave(
-        self,
-        m: Module,
-        reads: list,  # type: ignore[type-arg]
-        control: list[data.View],
-        info: data.View,
-        leaving: Signal,
-    ) -> None:
-        """Gather the chunks of a finished inverse."""
-        result = self.result.payload
-        with m.If(leaving):
-            m.d.sync += [result.job.eq(info.job), result.modulus.eq(info.modulus)]
-        for c in range(CHUNKS):
-            stop = min(256, CHUNK_BITS * (c + 1))
-            part = result.inverse[CHUNK_BITS * c : stop]
-            with m.If(control[c].clear):
-                m.d.sync += part.eq(reads[c].data.e)
-        with m.If(control[CHUNKS].clear):
-            m.d.sync += self.result.valid.eq(1)
-        with m.Elif(self.result.valid & self.result.ready):
-            m.d.sync += [self.result.valid.eq(0), result.eq(0)]
+
+def _part(number: int, c: int) -> int:
+    return number >> CHUNK_BITS * c & _MASK
+
+
+def _add(a: Value, b: Value, carry: Value) -> Value:
+    """Sum of two chunks and a carry, with the carry out."""
+    return (Cat(C(1, 1), a) + Cat(carry, b))[1 : len(a) + 2]

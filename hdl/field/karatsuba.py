@@ -17,7 +17,7 @@ class Karatsuba:
 
     ``leaf_bits`` is the widest operand multiplied by limbs, not by halves: 4 x 4 multipliers at
     :data:`DEEP`'s 68 bits, one at :data:`FLAT`'s 18. Halves up to ``fused_bits`` are added without
-    a register of their own; if there are such, outer products too.
+    a register of their own, and so are their products.
     """
 
     leaf_bits: int
@@ -69,7 +69,7 @@ def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba) -> Word:
     fused = half <= how.fused_bits
     cross = multiply(pipe, pipe.add(xl, xh, fused=fused), pipe.add(yl, yh, fused=fused), how)
     middle_bound = (xl.bound - 1) * (yh.bound - 1) + (xh.bound - 1) * (yl.bound - 1) + 1
-    outer = pipe.add(low, high, fused=how.fused_bits > 0)
+    outer = pipe.add(low, high, fused=fused)
     middle = pipe.subtract(cross, outer, bound=middle_bound)
     return pipe.add(low.join(high, 2 * half), middle.shift(half), bound=bound)
 

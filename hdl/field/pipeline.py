@@ -176,12 +176,13 @@ class Pipeline:
             p, q = self._gather(a, time), self._gather(b, time)
             if start > first:
                 assert carry is not None
-                value = p + (~q if subtract else q) + self._gather((carry,), time)
-            elif subtract:
-                difference = p - q
-                value = Cat(difference[:-1], ~difference[-1])
+                taken = self._gather((carry,), time)
+                value = p + q + taken
+                if subtract:
+                    total = p + ~q + ~taken
+                    value = Cat(total[: stop - start], ~total[stop - start])
             else:
-                value = p + q
+                value = p - q if subtract else p + q
             made = self._made(value, stop - start + (stop < width), time, fused)
             bits += made[: stop - start]
             carry = made[-1]

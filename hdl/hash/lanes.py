@@ -1,12 +1,13 @@
 """Hash stations of the core. Each takes one job at a time from request to result."""
 
-from amaranth import C, Cat, Module, Signal, Value
+from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
 from ..stream import CHUNK_BYTES, Chunk
+from .check import CHECK_BITS
 from .padder import Padder
 from .reader import MessageReader, location_layout
 from .rfc6979 import NonceGenerator
@@ -17,21 +18,19 @@ HEAD_UNIT_BYTES = 32
 
 HEAD_UNIT_CHUNKS = HEAD_UNIT_BYTES // CHUNK_BYTES
 _HEAD_BYTES = 2 * HEAD_UNIT_BYTES
-_HEAD_BITS = 8 * _HEAD_BYTES
-_CHECK_BITS = 32
+WORD_BITS = 32
+"""Bits of a word of a result."""
 
 
 def sha512_request_layout(job_width: int, page_width: int) -> data.StructLayout:
     """Shape of :class:`Sha512Lane`'s requests."""
     location = location_layout(page_width)
-    return data.StructLayout(
-        {"job": job_width, "head": _HEAD_BITS, "head_units": range(3), "location": location}
-    )
+    return data.StructLayout({"job": job_width, "head_units": range(3), "location": location})
 
 
-def sha512_result_layout(job_width: int) -> data.StructLayout:
-    """Shape of :class:`Sha512Lane`'s results."""
-    return data.StructLayout({"job": job_width, "digest": 512, "check": _CHECK_BITS})
+def result_layout(job_width: int) -> data.StructLayout:
+    """Shape of a word of a lane's result; job and check are the same for all words of a result."""
+    return data.StructLayout({"job": job_width, "check": CHECK_BITS, "word": WORD_BITS, "last": 1})
 
 
 def ecdsa_request_layout(job_width: int, page_width: int) -> data.StructLayout:
@@ -40,11 +39,6 @@ def ecdsa_request_layout(job_width: int, page_width: int) -> data.StructLayout:
     return data.StructLayout(
         {"job": job_width, "x": 256, "digest": 256, "hashed": 1, "location": location}
     )
-
-
-def ecdsa_result_layout(job_width: int) -> data.StructLayout:
-    """Shape of :class:`EcdsaLane`'s results."""
-    return data.StructLayout({"job": job_width, "z": 256, "k": 256, "check": _CHECK_BITS})
 
 
 class Sha512Lane(wiring.Component):
@@ -57,18 +51,20 @@ class Sha512Lane(wiring.Component):
 
     Members
     -------
-    request : In(stream of {job, head: 512, head_units: 0..2, location: {page, length: 0..4096}})
-        The first ``32 * head_units`` bytes of what is hashed are the *leading* bytes of ``head``:
-        its first byte is in bits 511..504, so a head of 32 bytes is in bits 511..256. Bits below
-        the head mean nothing. ``length`` bytes of message follow; ``page`` is passed on as it is.
+    request : In(stream of {job, head_units: 0..2, location: {page, length: 0..4096}})
+        What is hashed begins with ``32 * head_units`` bytes of ``head``. ``length`` bytes of a
+        message follow; ``page`` is passed on as it is.
+    head : In(stream of 64)
+        The head, eight bytes a word, the first in bits 63..56. Words of other requests may stand
+        there before and after.
     fetch : Out(stream of {page, length})
         Asks the message pool; not for length 0.
     message : In(stream of Chunk)
         The pool's answer.
-    result : Out(stream of {job, digest: 512, check: 32})
-        ``digest``: the 64 bytes read little-endian, the first byte in bits 7..0 (RFC 8032, section
-        5.1.6). ``check``: see :class:`~intaglio.hdl.hash.reader.MessageReader`; equal for equal
-        messages, so two passes can be compared.
+    result : Out(stream of {job, check: 64, word: 32, last})
+        The digest in 16 words, the first byte in bits 7..0 of the first: as RFC 8032, section
+        5.1.6, reads it. ``check``: see :class:`~intaglio.hdl.hash.reader.MessageReader`; equal for
+        equal messages, so two passes can be compared.
 
     Timing
     ------
@@ -78,8 +74,8 @@ class Sha512Lane(wiring.Component):
 
     Security
     --------
-    ``head`` and ``digest`` may be secret. Time depends on ``head_units``, ``length`` and
-    handshakes. When the result is taken, head and hash state are zero.
+    Head and digest may be secret. Time depends on ``head_units``, ``length`` and handshakes. When
+    the last word of the result is taken, the hash state is zero.
 
     Source: RFC 8032, section 5.1; FIPS 180-4.
     """
@@ -90,9 +86,10 @@ class Sha512Lane(wiring.Component):
         super().__init__(
             {
                 "request": In(stream.Signature(self._request)),
+                "head": In(stream.Signature(8 * CHUNK_BYTES)),
                 "fetch": Out(stream.Signature(location_layout(page_width))),
                 "message": In(stream.Signature(Chunk)),
-                "result": Out(stream.Signature(sha512_result_layout(job_width))),
+                "result": Out(stream.Signature(result_layout(job_width))),
             }
         )
 
@@ -106,17 +103,23 @@ class Sha512Lane(wiring.Component):
         wiring.connect(m, wiring.flipped(self.message), reader.message)
 
         job = Signal.like(self.request.p.job)
-        head = Signal(_HEAD_BITS)
-        head_chunks = Signal(range(_HEAD_BYTES // CHUNK_BYTES + 1))
-        chunk_bits = 8 * CHUNK_BYTES
-        digest = sha.digest.payload
-        octets = [digest[i : i + 8] for i in reversed(range(0, len(digest), 8))]
+        head_chunks, in_head = Signal(range(_HEAD_BYTES // CHUNK_BYTES + 1)), Signal()
+        digest, index = sha.digest.payload, Signal(range(len(sha.digest.payload) // WORD_BITS))
+        octets = Cat(digest[i : i + 8] for i in reversed(range(0, len(digest), 8)))
         m.d.comb += [
             reader.request.payload.eq(self.request.p.location),
             self.result.p.job.eq(job),
-            self.result.p.digest.eq(Cat(octets)),
+            self.result.p.word.eq(octets.word_select(index, WORD_BITS)),
+            self.result.p.last.eq(index.all()),
             self.result.p.check.eq(reader.check),
+            padder.chunks.payload.eq(reader.chunks.payload),
         ]
+        with m.If(in_head):
+            m.d.comb += [
+                padder.chunks.p.data.eq(self.head.payload),
+                padder.chunks.p.count.eq(CHUNK_BYTES),
+                padder.chunks.p.last.eq(0),
+            ]
 
         with m.FSM():
             with m.State("idle"):
@@ -127,26 +130,25 @@ class Sha512Lane(wiring.Component):
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [
                         job.eq(self.request.p.job),
-                        head.eq(self.request.p.head),
                         head_chunks.eq(self.request.p.head_units * HEAD_UNIT_CHUNKS),
+                        in_head.eq(self.request.p.head_units != 0),
                     ]
                     m.next = "message"
                     with m.If(self.request.p.head_units != 0):
                         m.next = "head"
             with m.State("head"):
                 m.d.comb += [
-                    padder.chunks.valid.eq(1),
-                    padder.chunks.p.data.eq(head[-chunk_bits:]),
-                    padder.chunks.p.count.eq(CHUNK_BYTES),
+                    padder.chunks.valid.eq(self.head.valid),
+                    self.head.ready.eq(padder.chunks.ready),
                 ]
-                with m.If(padder.chunks.ready):
-                    m.d.sync += [head.eq(head << chunk_bits), head_chunks.eq(head_chunks - 1)]
+                with m.If(self.head.valid & padder.chunks.ready):
+                    m.d.sync += head_chunks.eq(head_chunks - 1)
                     with m.If(head_chunks == 1):
+                        m.d.sync += in_head.eq(0)
                         m.next = "message"
             with m.State("message"):
                 m.d.comb += [
                     padder.chunks.valid.eq(reader.chunks.valid),
-                    padder.chunks.payload.eq(reader.chunks.payload),
                     reader.chunks.ready.eq(padder.chunks.ready),
                 ]
                 with m.If(reader.chunks.valid & reader.chunks.ready & reader.chunks.p.last):
@@ -154,11 +156,12 @@ class Sha512Lane(wiring.Component):
             with m.State("result"):
                 m.d.comb += [
                     self.result.valid.eq(sha.digest.valid),
-                    sha.digest.ready.eq(self.result.ready),
+                    sha.digest.ready.eq(self.result.ready & self.result.p.last),
                 ]
                 with m.If(self.result.valid & self.result.ready):
-                    m.d.sync += head.eq(0)
-                    m.next = "idle"
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(self.result.p.last):
+                        m.next = "idle"
         return m
 
 
@@ -182,10 +185,11 @@ class EcdsaLane(wiring.Component):
         lane without ``messages``.
     fetch, message
         As for :class:`Sha512Lane`; a lane without ``messages`` leaves them alone.
-    result : Out(stream of {job, z: 256, k: 256, check: 32})
-        ``z``: as many leftmost bits of the digest as the order has (SEC 1, section 4.1.3), all for
-        secp256k1, as the integer of big-endian bytes, not reduced. ``k`` in 1..order-1. ``check``:
-        as for :class:`Sha512Lane`; 0 where ``hashed`` was 1.
+    result : Out(stream of {job, check: 64, word: 32, last})
+        Eight words of the digest and eight of V, both as the integers of big-endian bytes, the
+        least significant word first. As many leftmost bits of each as the order has, all for
+        secp256k1, are z (SEC 1, section 4.1.3), not reduced, and k, in 1..order-1. ``check``: as
+        for :class:`Sha512Lane`; 0 where ``hashed`` was 1.
 
     Timing
     ------
@@ -196,8 +200,8 @@ class EcdsaLane(wiring.Component):
     Security
     --------
     ``x``, ``k`` and what the nonce is made from are secret. Time depends on ``hashed``, ``length``,
-    handshakes and the number of candidates for k. When the result is taken, x, z, hash and nonce
-    state are zero. Message and nonce share one hash unit.
+    handshakes and the number of candidates for k. When the last word of the result is taken, x, z,
+    hash and nonce state are zero. Message and nonce share one hash unit.
 
     Source: RFC 6979, section 3.2; FIPS 186-5, section 6.4.
     """
@@ -213,7 +217,7 @@ class EcdsaLane(wiring.Component):
                 "request": In(stream.Signature(ecdsa_request_layout(job_width, page_width))),
                 "fetch": Out(stream.Signature(location_layout(page_width))),
                 "message": In(stream.Signature(Chunk)),
-                "result": Out(stream.Signature(ecdsa_result_layout(job_width))),
+                "result": Out(stream.Signature(result_layout(job_width))),
             }
         )
 
@@ -224,7 +228,8 @@ class EcdsaLane(wiring.Component):
         job = Signal.like(self.request.p.job)
         x = Signal(256)
         z = Signal(256)
-        check = Signal(_CHECK_BITS)
+        check = Signal(CHECK_BITS)
+        index, gives_z, free = Signal(range(256 // WORD_BITS)), Signal(), Signal()
         m.d.comb += [
             generator.request.p.x.eq(x),
             generator.request.p.h1.eq(z),
@@ -233,19 +238,25 @@ class EcdsaLane(wiring.Component):
             sha.words.valid.eq(generator.words.valid),
             generator.words.ready.eq(sha.words.ready),
             self.result.p.job.eq(job),
-            self.result.p.z.eq(z[256 - self._order.bit_length() :]),
-            self.result.p.k.eq(generator.result.p.k),
+            self.result.p.word.eq(
+                Mux(gives_z, z.word_select(index, WORD_BITS), generator.result.p.word)
+            ),
+            self.result.p.last.eq(~gives_z & generator.result.p.last),
             self.result.p.check.eq(check),
         ]
 
-        hashing, read = Signal(), C(0, _CHECK_BITS)
+        hashing, read = Signal(), C(0, CHECK_BITS)
         if self.messages:
             read = self._message(m, sha, hashing)
+            with m.If(hashing):
+                m.d.sync += z.eq(sha.digest.payload)
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += self.request.ready.eq(generator.idle)
+                m.d.comb += self.request.ready.eq(free)
+                m.d.sync += free.eq(generator.idle)
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [
+                        free.eq(0),
                         job.eq(self.request.p.job),
                         x.eq(self.request.p.x),
                         z.eq(self.request.p.digest),
@@ -254,26 +265,33 @@ class EcdsaLane(wiring.Component):
                     m.next = "nonce"
                     if self.messages:
                         with m.If(~self.request.p.hashed):
+                            m.d.sync += hashing.eq(1)
                             m.next = "message"
-            with m.State("message"):
-                m.d.comb += [hashing.eq(1), sha.digest.ready.eq(1)]
-                with m.If(sha.digest.valid):
-                    m.d.sync += [z.eq(sha.digest.payload), check.eq(read)]
-                    m.next = "nonce"
+            if self.messages:
+                with m.State("message"):
+                    m.d.comb += sha.digest.ready.eq(1)
+                    with m.If(sha.digest.valid):
+                        m.d.sync += [hashing.eq(0), check.eq(read)]
+                        m.next = "nonce"
             with m.State("nonce"):
                 m.d.comb += generator.request.valid.eq(1)
                 with m.If(generator.request.ready):
+                    m.d.sync += gives_z.eq(1)
                     m.next = "result"
             with m.State("result"):
                 m.d.comb += [
                     generator.digest.valid.eq(sha.digest.valid),
                     sha.digest.ready.eq(generator.digest.ready),
                     self.result.valid.eq(generator.result.valid),
-                    generator.result.ready.eq(self.result.ready),
+                    generator.result.ready.eq(self.result.ready & ~gives_z),
                 ]
                 with m.If(self.result.valid & self.result.ready):
-                    m.d.sync += [x.eq(0), z.eq(0)]
-                    m.next = "idle"
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(index.all()):
+                        m.d.sync += gives_z.eq(0)
+                    with m.If(self.result.p.last):
+                        m.d.sync += [x.eq(0), z.eq(0)]
+                        m.next = "idle"
         return m
 
     def _message(self, m: Module, sha: Sha2, hashing: Signal) -> Value:

@@ -1,7 +1,7 @@
 """Message bytes to padded SHA-2 words."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth import Array, C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..stream import CHUNK_BYTES, Chunk
@@ -30,17 +30,18 @@ class Padder(wiring.Component):
 
     Timing
     ------
-    One word a clock; message words pass in the clock their chunk is offered (``latency`` 0), a
-    chunk is taken with its last word. The padding follows without a pause.
+    One word a clock; a chunk's first word comes ``latency`` clocks after the chunk. The padding
+    follows the last chunk without a pause. ``chunks.ready`` is a register's output.
 
     Security
     --------
-    Chunks may be secret; only the message's length, which is public, is ever stored.
+    Chunks may be secret; at most two are held, and their registers are zero once their words are
+    taken. Of the message only its length, which is public, is kept for longer.
 
     Source: FIPS 180-4, section 5.1.
     """
 
-    latency = 0
+    latency = 1
 
     def __init__(self, bits: int, max_bytes: int) -> None:
         if max_bytes < 1:
@@ -54,76 +55,88 @@ class Padder(wiring.Component):
             }
         )
 
-    def _ended(self, word: Value, count: Value) -> Value:
-        """The word with only ``count`` (below w / 8) leading bytes kept and the end mark behind."""
-        width = self._word_bits
-        choices = []
-        for kept in range(width // 8):
-            cut = width - 8 * kept
-            choices.append(Cat(Const(_END_MARK << cut - 8, cut), word[cut:]))
-        return Array(choices)[count[: len(choices).bit_length() - 1]]
-
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width, word_bytes = self._word_bits, self._word_bits // 8
-        chunk, word = self.chunks.p, self.words.p
-        part = Signal(range(CHUNK_BYTES // word_bytes))
+        width = self._word_bits
+        parts = 8 * CHUNK_BYTES // width
+        word = self.words.p
+        part = Signal(range(parts))
         index = Signal(range(BLOCK_WORDS))
         started = Signal()
         length_bytes = Signal(range(self._max_bytes + 1))
         length_bits = Signal(2 * width)
 
-        offset = part * word_bytes
-        taken = Signal(range(CHUNK_BYTES + 1))
-        full = Signal()
-        ends = Signal()
-        words = [chunk.data[i : i + width] for i in reversed(range(0, 8 * CHUNK_BYTES, width))]
-        source = Array(words)[part]
+        # a chunk waits in `spare` while the one before it is in `held`, its end marked there
+        spare = Signal(Chunk)
+        held = Signal(Chunk)
+        source = Signal(Chunk)
+        spare_full, held_full, in_padding = Signal(), Signal(), Signal()
+        is_end, loads, takes = Signal(), Signal(), Signal()
+        moved, chunk_moved, offered = Signal(), Signal(), Signal()
         m.d.comb += [
-            taken.eq(chunk.count - offset),
-            full.eq(chunk.count >= offset + word_bytes),
-            ends.eq(chunk.last & (chunk.count <= offset + word_bytes)),
+            self.chunks.ready.eq(~spare_full),
+            self.words.valid.eq(held_full | in_padding),
+            moved.eq(self.words.valid & self.words.ready),
+            chunk_moved.eq(held_full & self.words.ready & (part == parts - 1)),
+            is_end.eq(held_full & held.last),
+            loads.eq(~in_padding & (~held_full | chunk_moved)),
+            takes.eq(loads & ~is_end),
+            offered.eq((spare_full | self.chunks.valid) & ~is_end),
+            source.eq(Mux(spare_full, spare, self.chunks.p)),
             length_bits.eq(length_bytes << 3),
             word.first.eq(~started),
         ]
-        moved = self.words.valid & self.words.ready
+        with m.If(spare_full & takes):
+            m.d.sync += [spare_full.eq(0), spare.eq(0)]
+        with m.Elif(self.chunks.valid & ~spare_full & ~takes):
+            m.d.sync += [spare_full.eq(1), spare.eq(self.chunks.p)]
+        with m.If(loads):
+            m.d.sync += [
+                held_full.eq(offered),
+                held.data.eq(_marked(source, offered)),
+                held.count.eq(Mux(offered, source.count, 0)),
+                held.last.eq(offered & source.last),
+            ]
+
         with m.If(moved):
             m.d.sync += [index.eq(index + 1), started.eq(~word.last)]
-
+        with m.If(held_full & self.words.ready):
+            m.d.sync += part.eq(part + 1)
+        with m.If(chunk_moved):
+            m.d.sync += length_bytes.eq(length_bytes + held.count)
+        words = [held.data[i : i + width] for i in reversed(range(0, 8 * CHUNK_BYTES, width))]
+        padding = Signal(width)
+        m.d.comb += word.word.eq(Array(words)[part] | padding)
         with m.FSM():
-            with m.State("message"):
-                whole_chunk = ends | (offset + word_bytes == CHUNK_BYTES)
-                m.d.comb += [
-                    self.words.valid.eq(self.chunks.valid),
-                    self.chunks.ready.eq(self.words.ready & whole_chunk),
-                    word.word.eq(Mux(full, source, self._ended(source, taken))),
-                ]
-                with m.If(moved):
-                    m.d.sync += part.eq(Mux(whole_chunk, 0, part + 1))
-                    with m.If(whole_chunk):
-                        m.d.sync += length_bytes.eq(length_bytes + chunk.count)
-                    with m.If(ends):
-                        m.next = "zeros"
-                        with m.If(full):
-                            m.next = "mark"
+            with m.State("message"), m.If(chunk_moved & held.last):
+                m.d.sync += in_padding.eq(1)
+                m.next = "zeros"
+                with m.If(held.count == CHUNK_BYTES):
+                    m.next = "mark"
             with m.State("mark"):
-                m.d.comb += self.words.valid.eq(1)
-                m.d.comb += word.word.eq(_END_MARK << width - 8)
+                m.d.comb += padding.eq(_END_MARK << width - 8)
                 with m.If(moved):
                     m.next = "zeros"
-            with m.State("zeros"):
-                m.d.comb += self.words.valid.eq(1)
-                with m.If(index == BLOCK_WORDS - 2):
-                    m.d.comb += word.word.eq(length_bits[width:])
-                    with m.If(moved):
-                        m.next = "length"
-            with m.State("length"):
-                m.d.comb += [
-                    self.words.valid.eq(1),
-                    word.word.eq(length_bits[:width]),
-                    word.last.eq(1),
-                ]
+            with m.State("zeros"), m.If(index == BLOCK_WORDS - 2):
+                m.d.comb += padding.eq(length_bits[width:])
                 with m.If(moved):
-                    m.d.sync += length_bytes.eq(0)
+                    m.next = "length"
+            with m.State("length"):
+                m.d.comb += [padding.eq(length_bits[:width]), word.last.eq(1)]
+                with m.If(moved):
+                    m.d.sync += [length_bytes.eq(0), in_padding.eq(0)]
                     m.next = "message"
         return m
+
+
+def _marked(chunk: data.View, gate: Value) -> Value:
+    """The chunk's data with zeros for what does not count, the end mark behind what does.
+
+    All zeros without ``gate``.
+    """
+    octets = []
+    for place in range(CHUNK_BYTES):
+        octet = chunk.data[8 * (CHUNK_BYTES - 1 - place) :][:8]
+        kept = octet & (gate & (chunk.count > place)).replicate(8)
+        octets.append(kept | Cat(C(0, 7), gate & (chunk.count == place)))
+    return Cat(reversed(octets))

@@ -1,13 +1,13 @@
 """Reads a message from its pages: asks for it, passes it on, checks what was read."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ETHERNET
 from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
-from ..stream import CHUNK_BYTES, Chunk
+from ..stream import Chunk
+from .check import CHECK_BITS, counted, extended
 
 
 def location_layout(page_width: int) -> data.StructLayout:
@@ -33,9 +33,9 @@ class MessageReader(wiring.Component):
         The pool's answer.
     chunks : Out(stream of Chunk)
         The same chunks; for a message of 0 bytes one last chunk of count 0.
-    check : Out(32)
-        CRC-32 of the message's bytes, with zeros appended to a multiple of 8 bytes, as they passed;
-        0 if none did. Valid from the clock after the last chunk until the next request is taken.
+    check : Out(64)
+        What :func:`~intaglio.hdl.hash.check.extended` makes of the chunks that passed; 0 if none
+        did. Valid from the clock after the last chunk until the next request is taken.
 
     Timing
     ------
@@ -43,9 +43,8 @@ class MessageReader(wiring.Component):
 
     Security
     --------
-    Messages pass and are not kept. Time depends on lengths and handshakes.
-
-    Source: CRC-32 of IEEE 802.3 (the one :func:`zlib.crc32` computes).
+    Messages pass and are not kept; the check, which is 64 bits of what they say, is. Time depends
+    on lengths and handshakes.
     """
 
     def __init__(self, page_width: int) -> None:
@@ -56,49 +55,51 @@ class MessageReader(wiring.Component):
                 "fetch": Out(location),
                 "message": In(stream.Signature(Chunk)),
                 "chunks": Out(stream.Signature(Chunk)),
-                "check": Out(32),
+                "check": Out(CHECK_BITS),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.crc = crc = CRC32_ETHERNET(data_width=8 * CHUNK_BYTES).create()
         location = Signal.like(self.request.payload)
-        fetched = Signal()
+        fetched, empty = Signal(), Signal()
         chunk = self.message.p
 
-        octets = [chunk.data[i : i + 8] for i in reversed(range(0, 8 * CHUNK_BYTES, 8))]
-        counted = [octet & (chunk.count > i).replicate(8) for i, octet in enumerate(octets)]
         m.d.comb += [
             self.fetch.payload.eq(location),
-            crc.data.eq(Cat(counted)),
-            self.check.eq(crc.crc),
+            self.chunks.p.data.eq(chunk.data),
+            self.chunks.p.count.eq(Mux(empty, 0, chunk.count)),
+            self.chunks.p.last.eq(chunk.last | empty),
         ]
 
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += self.request.ready.eq(1)
                 with m.If(self.request.valid):
-                    m.d.comb += crc.start.eq(1)
-                    m.d.sync += location.eq(self.request.payload)
-                    m.next = "empty"
-                    with m.If(self.request.p.length != 0):
-                        m.next = "pass"
+                    m.d.sync += [
+                        location.eq(self.request.payload),
+                        self.check.eq(0),
+                        empty.eq(self.request.p.length == 0),
+                    ]
+                    m.next = "pass"
+                    with m.If(self.request.p.length == 0):
+                        m.next = "empty"
             with m.State("empty"):
-                m.d.comb += [self.chunks.valid.eq(1), self.chunks.p.last.eq(1)]
+                m.d.comb += self.chunks.valid.eq(1)
                 with m.If(self.chunks.ready):
+                    m.d.sync += empty.eq(0)
                     m.next = "idle"
             with m.State("pass"):
                 m.d.comb += [
                     self.fetch.valid.eq(~fetched),
                     self.chunks.valid.eq(self.message.valid),
-                    self.chunks.payload.eq(chunk),
                     self.message.ready.eq(self.chunks.ready),
                 ]
                 with m.If(self.fetch.ready):
                     m.d.sync += fetched.eq(1)
                 with m.If(self.message.valid & self.message.ready):
-                    m.d.comb += crc.valid.eq(chunk.count != 0)
+                    with m.If(chunk.count != 0):
+                        m.d.sync += self.check.eq(extended(self.check, counted(chunk)))
                     with m.If(chunk.last):
                         m.d.sync += fetched.eq(0)
                         m.next = "idle"

@@ -1,5 +1,8 @@
 """Deterministic ECDSA nonces: RFC 6979 with HMAC-SHA256."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.memory import Memory
@@ -21,8 +24,9 @@ _SEED_WORDS = 2 * _WORDS
 Request = data.StructLayout({"x": _BITS, "h1": _BITS})
 """Secret key ``x``, 1..order-1, and digest ``h1``, 0..2**256-1; both integers."""
 
-Result = data.StructLayout({"k": _BITS})
-"""Nonce ``k``, 1..order-1."""
+Result = data.StructLayout({"word": _WORD_BITS, "last": 1})
+"""V, which begins with the nonce ``k``, in eight words, the least significant first: k is V without
+as many of its last bits as the order has fewer than 256."""
 
 
 class Phase(enum.Enum, shape=3):
@@ -110,12 +114,12 @@ def blocks(order: int) -> int:
 
 def latency(order: int) -> int:
     """Clocks from the edge that takes a request to the first that may take its nonce, if the first
-    candidate is in range: the blocks, and ten digests stored."""
-    return blocks(order) * block_clocks(_BITS) + 10 * _WORDS + 1
+    candidate is in range: the blocks, and ten times a digest stored and words under way."""
+    return blocks(order) * block_clocks(_BITS) + 10 * (_WORDS + 2 + HmacWords.latency) + 1
 
 
-LOAD_CLOCKS = 1 + _WORDS + _SEED_WORDS
-"""Clocks a request waits for being taken: h1 is reduced, x and h1 are stored."""
+LOAD_CLOCKS = 1 + 2 * _SEED_WORDS + 2 + _WORDS
+"""Clocks a request waits for being taken: h1 is compared with the order, x and h1 are stored."""
 
 WIPE_CLOCKS = _STORE_WORDS
 """Clocks after a nonce was taken, or a reset, before the generator looks at a request."""
@@ -125,10 +129,13 @@ class HmacWords(wiring.Component):
     """Words of one of the two hashes of an HMAC: a block of key and pad, then the content.
 
     ``phase`` and ``outer`` (held while ``words`` is under way) say what: the inner hash of
-    ``phase`` or, with ``outer``, the outer one over the inner digest. ``enable`` offers the words.
+    ``phase`` or, with ``outer``, the outer one over the inner digest. ``enable`` offers the words,
+    the first ``latency`` clocks later, and is held until the last is taken.
     ``addr`` and ``data`` read the generator's store, laid out as :class:`Place` says, in the same
     clock. Sources: RFC 2104; for the content RFC 6979, section 3.2.
     """
+
+    latency = 2
 
     def __init__(self, order: int) -> None:
         self._order = check_order(order)
@@ -145,21 +152,65 @@ class HmacWords(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        block = Signal(2)
-        index = Signal(range(BLOCK_WORDS))
-        at = Signal(5)
-        behind = Signal(4)
-        carry = Signal(8)
-        phase = self.phase
-        m.d.comb += [at.eq(Cat(index, block == 2)), behind.eq(at - _WORDS)]
+        block, index, ended = Signal(2), Signal(range(BLOCK_WORDS)), Signal()
+        advances = Signal()
+        is_key = block == 0
+        seeds = ~self.outer & ((self.phase == Phase.SEED_0) | (self.phase == Phase.SEED_1))
+        at = Cat(index, block == 2)
+        frame, blocks = self._frame(m, seeds, at)
+        ends = (block == blocks) & (index == BLOCK_WORDS - 1)
+        goes = self.enable & ~ended
+        m.d.comb += advances.eq(~self.words.valid | self.words.ready)
+        with m.If(advances & goes):
+            m.d.sync += [index.eq(index + 1), ended.eq(ends)]
+            with m.If(index == BLOCK_WORDS - 1):
+                m.d.sync += block.eq(Mux(ends, 0, block + 1))
+        with m.If(self.words.valid & self.words.ready & self.words.p.last):
+            m.d.sync += ended.eq(0)
 
+        place = Signal(data.StructLayout({**_MADE.members, "frame": _WORD_BITS}))
+        is_first = at < _WORDS
+        is_seed = seeds & ~is_first & (at < _WORDS + _SEED_WORDS)
+        with m.If(advances):
+            m.d.sync += [
+                place.valid.eq(goes),
+                place.first.eq(is_key & (index == 0)),
+                place.last.eq(ends),
+                place.reads.eq(Mux(is_key, index < _WORDS, is_first)),
+                place.seeds.eq(~is_key & is_seed),
+                place.frame.eq(Mux(is_key, Mux(self.outer, _OUTER_PAD, _INNER_PAD), frame)),
+            ]
+            with m.If(is_key):
+                m.d.sync += self.addr.eq(Place.KEY.value + index[:3])
+            with m.Elif(self.outer):
+                m.d.sync += self.addr.eq(Place.SCRATCH.value + index[:3])
+            with m.Elif(is_first):
+                m.d.sync += self.addr.eq(Place.VALUE.value + index[:3])
+            with m.Else():
+                m.d.sync += self.addr.eq(Place.SEED.value + (at - _WORDS)[:4])
+
+        # one byte stands between V and the seed, so its words are a byte late
+        carry = Signal(8)
+        whole = Mux(place.reads, self.data, 0)
+        late = Cat(Mux(place.seeds, self.data[8:], 0), carry)
+        with m.If(advances):
+            m.d.sync += [
+                self.words.valid.eq(place.valid),
+                self.words.p.word.eq((whole | late) ^ place.frame),
+                self.words.p.first.eq(place.first),
+                self.words.p.last.eq(place.last),
+                carry.eq(Mux(place.seeds, self.data[:8], 0)),
+            ]
+        return m
+
+    def _frame(self, m: Module, seeds: Value, at: Value) -> tuple[Signal, Signal]:
+        """The constant part of word ``at`` behind the key block, and blocks of content."""
         seed_bytes = _BYTES + 1 + 2 * _octets(self._order)
         frame, blocks = Signal(_WORD_BITS), Signal(2, init=1)
-        seeds = ~self.outer & ((phase == Phase.SEED_0) | (phase == Phase.SEED_1))
         frames = [
-            (seeds & (phase == Phase.SEED_0), _frame(0, seed_bytes)),
+            (seeds & (self.phase == Phase.SEED_0), _frame(0, seed_bytes)),
             (seeds, _frame(1, seed_bytes)),
-            (~self.outer & (phase == Phase.RESEED), _frame(0, _BYTES + 1)),
+            (~self.outer & (self.phase == Phase.RESEED), _frame(0, _BYTES + 1)),
             (Const(1), _frame(0, _BYTES)),
         ]
         for i, (chosen, words) in enumerate(frames):
@@ -167,44 +218,37 @@ class HmacWords(wiring.Component):
                 padded = words + [0] * (2 * BLOCK_WORDS - len(words))
                 m.d.comb += frame.eq(Array(Const(w, _WORD_BITS) for w in padded)[at])
                 m.d.comb += blocks.eq(len(words) // BLOCK_WORDS)
+        return frame, blocks
 
-        is_key, is_first = block == 0, at < _WORDS
-        is_seed = seeds & ~is_first & (at < _WORDS + _SEED_WORDS)
-        with m.If(is_key):
-            m.d.comb += self.addr.eq(Place.KEY.value + index[:3])
-        with m.Elif(self.outer):
-            m.d.comb += self.addr.eq(Place.SCRATCH.value + index[:3])
-        with m.Elif(is_first):
-            m.d.comb += self.addr.eq(Place.VALUE.value + index[:3])
-        with m.Else():
-            m.d.comb += self.addr.eq(Place.SEED.value + behind)
-        # one byte stands between V and the seed, so its words are a byte late
-        shifted = Cat(Mux(is_seed, self.data[8:], 0), carry)
-        pad = Mux(self.outer, _OUTER_PAD, _INNER_PAD)
-        key_word = Mux(index < _WORDS, self.data, 0) ^ pad
-        body = Mux(is_first, self.data, shifted) | frame
-        m.d.comb += [
-            self.words.valid.eq(self.enable),
-            self.words.p.word.eq(Mux(is_key, key_word, body)),
-            self.words.p.first.eq(is_key & (index == 0)),
-            self.words.p.last.eq((block == blocks) & (index == BLOCK_WORDS - 1)),
-        ]
-        with m.If(self.words.valid & self.words.ready):
-            m.d.sync += [
-                index.eq(index + 1),
-                carry.eq(Mux(~is_key & is_seed, self.data[:8], 0)),
-            ]
-            with m.If(index == BLOCK_WORDS - 1):
-                m.d.sync += block.eq(Mux(self.words.p.last, 0, block + 1))
-        return m
+
+_MADE = data.StructLayout({"valid": 1, "first": 1, "last": 1, "reads": 1, "seeds": 1})
+"""What a word of an HMAC is made of: whether a stored word is a part of it, or the end of one and
+the beginning of the next."""
+
+
+_TURN = data.StructLayout(
+    {
+        "word": _WORD_BITS,
+        "order": _WORD_BITS,
+        "counted": _WORD_BITS,
+        "more": _WORD_BITS,
+        "compares": 1,
+        "subtracts": 1,
+        "writes": 1,
+        "addr": range(_STORE_WORDS),
+    }
+)
+"""What is done with a word, a clock after it was chosen: it is compared with that of the order, as
+far as its bits are ``counted``, and stored: it, or what it exceeds the order by, and ``more``."""
 
 
 class NonceGenerator(wiring.Component):
     """RFC 6979 without its hash unit, so that a station can share that unit.
 
-    Members ``words`` and ``digest`` go to a ``Sha2(256)``; between ``request`` and ``result`` it
-    must serve nobody else. ``idle``: the next request is looked at at once. All else is as for
-    :class:`Rfc6979`. K, V, the inner digest, x and h1 are words in a store of distributed RAM.
+    Members ``words`` and ``digest`` go to a ``Sha2(256)``; between ``request`` and the last word of
+    ``result`` it must serve nobody else. ``idle``: the next request is looked at at once. All else
+    is as for :class:`Rfc6979`. K, V, the inner digest, x and h1 are words in a store of distributed
+    RAM; the request stays offered until it is taken.
     """
 
     def __init__(self, order: int) -> None:
@@ -225,103 +269,146 @@ class NonceGenerator(wiring.Component):
         wiring.connect(m, hmac.words, wiring.flipped(self.words))
         m.submodules.store = store = Memory(shape=_WORD_BITS, depth=_STORE_WORDS, init=[])
         read, write = store.read_port(domain="comb"), store.write_port()
-        shift = _BITS - self._order.bit_length()
-        reduced = Signal(_BITS)
-        phase, outer = Signal(Phase), Signal()
-        step = Signal(range(_STORE_WORDS))
-        word, in_order = step[:3], Signal(_WORD_BITS)
-        borrow, nonzero = Signal(), Signal()
-
-        h1, digest = self.request.p.h1 >> shift, self.digest.payload
-        candidate = digest >> shift
-        compared = Signal(_WORD_BITS)
-        difference = Signal(_WORD_BITS + 1)
-        rotated = Cat(reduced[_WORD_BITS:], difference[:_WORD_BITS])
-        size = 8 * _octets(self._order)
-        seed = (Cat(reduced[:size], self.request.p.x[:size]) << 2 * (_BITS - size))[: 2 * _BITS]
+        self._phase, self._outer = Signal(Phase), Signal()
+        self._step = Signal(range(_STORE_WORDS))
+        self._digest_word = Signal(_WORD_BITS)
+        self._turn = turn = Signal(_TURN)
+        self._borrow, self._nonzero, difference = Signal(), Signal(), Signal(_WORD_BITS + 1)
+        m.d.sync += turn.eq(0)
         m.d.comb += [
-            hmac.phase.eq(phase),
-            hmac.outer.eq(outer),
+            hmac.phase.eq(self._phase),
+            hmac.outer.eq(self._outer),
             read.addr.eq(hmac.addr),
             hmac.data.eq(read.data),
-            in_order.eq(Array(_words(Const(self._order, _BITS)))[word]),
-            difference.eq(compared - in_order - borrow),
-            self.result.p.k.eq(candidate),
+            self._digest_word.eq(self.digest.payload.word_select(self._step[:3], _WORD_BITS)),
+            self.result.p.word.eq(self._digest_word),
+            self.result.p.last.eq(self._step[:3] == _WORDS - 1),
+            difference.eq(turn.word - turn.order - self._borrow),
+            write.en.eq(turn.writes),
+            write.addr.eq(turn.addr),
+            write.data.eq(Mux(turn.subtracts, difference[:_WORD_BITS], turn.word) | turn.more),
         ]
+        with m.If(turn.compares):
+            m.d.sync += [
+                self._borrow.eq(difference[-1]),
+                self._nonzero.eq(self._nonzero | (turn.word & turn.counted).any()),
+            ]
 
         with m.FSM(init="wipe") as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("idle"))
             with m.State("wipe"):
-                m.d.comb += [write.en.eq(1), write.addr.eq(step)]
-                m.d.sync += step.eq(step + 1)
-                with m.If(step == _STORE_WORDS - 1):
-                    m.d.sync += [step.eq(0), phase.eq(Phase.SEED_0)]
+                m.d.sync += [turn.writes.eq(1), turn.addr.eq(self._step)]
+                with self._last_step(m, _STORE_WORDS):
+                    m.d.sync += self._phase.eq(Phase.SEED_0)
                     m.next = "idle"
             with m.State("idle"), m.If(self.request.valid):
-                m.d.sync += reduced.eq(h1)
-                m.next = "reduce"
-            with m.State("reduce"):
-                m.d.comb += [
-                    compared.eq(reduced[:_WORD_BITS]),
-                    write.en.eq(1),
-                    write.addr.eq(Place.VALUE.value + word),
-                    write.data.eq(_INITIAL_WORD),
-                ]
-                m.d.sync += [reduced.eq(rotated), borrow.eq(difference[-1]), step.eq(step + 1)]
-                with m.If(step == _WORDS - 1):
-                    m.d.sync += [borrow.eq(0), step.eq(0)]
-                    m.d.sync += reduced.eq(Mux(difference[-1], h1, rotated))
-                    m.next = "seed"
-            with m.State("seed"):
-                m.d.comb += [
-                    write.en.eq(1),
-                    write.addr.eq(Place.SEED.value + step[:4]),
-                    write.data.eq(Array(reversed(_words(seed)))[step[:4]]),
-                ]
-                m.d.sync += step.eq(step + 1)
-                with m.If(step == _SEED_WORDS - 1):
-                    m.d.comb += self.request.ready.eq(1)
-                    m.d.sync += [step.eq(0), reduced.eq(0)]
-                    m.next = "feed"
+                m.next = "compare"
+            self._load(m)
             with m.State("feed"):
                 m.d.comb += hmac.enable.eq(1)
-                with m.If(self.words.ready & self.words.p.last):
+                with m.If(self.words.valid & self.words.ready & self.words.p.last):
                     m.next = "digest"
-            with m.State("digest"), m.If(self.digest.valid):
-                place = Signal(range(_STORE_WORDS))
-                is_key = Cat(phase == each for each in _KEY_PHASES).any()
-                m.d.comb += [
-                    compared.eq(Array(_words(candidate))[word]),
-                    place.eq(Mux(is_key, Place.KEY.value, Place.VALUE.value)),
-                    write.en.eq(1),
-                    write.addr.eq(Mux(outer, place, Place.SCRATCH.value) + (_WORDS - 1 - word)),
-                    write.data.eq(Array(_words(digest))[word]),
-                ]
-                m.d.sync += [
-                    step.eq(step + 1),
-                    borrow.eq(difference[-1]),
-                    nonzero.eq(nonzero | compared.any()),
-                ]
-                with m.If(step == _WORDS - 1):
-                    m.d.sync += [step.eq(0), borrow.eq(0), nonzero.eq(0), outer.eq(~outer)]
-                    is_nonce = difference[-1] & (nonzero | compared.any())
-                    with m.If(outer & (phase == Phase.CANDIDATE) & is_nonce):
-                        m.next = "result"
-                    with m.Else():
-                        m.d.comb += self.digest.ready.eq(1)
-                        m.next = "feed"
-                        with m.If(outer), m.Switch(phase):
-                            for now, following in _NEXT.items():
-                                with m.Case(now):
-                                    m.d.sync += phase.eq(following)
+            self._store_digest(m)
             with m.State("result"):
-                m.d.comb += [
-                    self.result.valid.eq(1),
-                    self.digest.ready.eq(self.result.ready),
-                ]
-                with m.If(self.result.ready):
+                m.d.comb += self.result.valid.eq(1)
+                with m.If(self.result.ready), self._last_step(m, _WORDS):
+                    m.d.comb += self.digest.ready.eq(1)
                     m.next = "wipe"
         return m
+
+    @contextmanager
+    def _last_step(self, m: Module, steps: int) -> Iterator[None]:
+        """Count a step; what is done in the last one of them."""
+        m.d.sync += self._step.eq(self._step + 1)
+        with m.If(self._step == steps - 1):
+            m.d.sync += self._step.eq(0)
+            yield
+
+    def _load(self, m: Module) -> None:
+        """States that store x and h1: as two numbers one behind the other, words of both at once.
+
+        Both and the order are first brought to where they stand in the seed.
+        """
+        size = 8 * _octets(self._order)
+        at = 2 * (_BITS - size)
+        h1 = self.request.p.h1 >> _BITS - self._order.bit_length() << at
+        x = self.request.p.x << at + size
+        turn, step, subtracts = self._turn, self._step[:4], Signal()
+
+        def part(number: Value) -> Value:
+            return Cat(number, Const(0, 2 * _BITS))[: 2 * _BITS].word_select(step, _WORD_BITS)
+
+        compare = [
+            turn.word.eq(part(h1)),
+            turn.order.eq(part(Const(self._order << at, 2 * _BITS))),
+            turn.compares.eq(1),
+        ]
+        with m.State("compare"):
+            m.d.sync += [
+                *compare,
+                turn.writes.eq(0),
+                subtracts.eq(0),
+            ]
+            with self._last_step(m, _SEED_WORDS):
+                m.next = "compared"
+        with m.State("compared"):
+            m.next = "reaches"
+        with m.State("reaches"):
+            m.d.sync += [subtracts.eq(~self._borrow), self._borrow.eq(0)]
+            m.next = "seed"
+        with m.State("seed"):
+            m.d.sync += [
+                *compare,
+                turn.subtracts.eq(subtracts),
+                turn.more.eq(part(x)),
+                turn.writes.eq(1),
+                turn.addr.eq(Place.SEED.value + (_SEED_WORDS - 1 - step)),
+            ]
+            with self._last_step(m, _SEED_WORDS):
+                m.next = "value"
+        with m.State("value"):
+            m.d.sync += [
+                turn.writes.eq(1),
+                turn.addr.eq(Place.VALUE.value + step[:3]),
+                turn.word.eq(_INITIAL_WORD),
+            ]
+            with self._last_step(m, _WORDS):
+                m.d.comb += self.request.ready.eq(1)
+                m.d.sync += [self._borrow.eq(0), self._nonzero.eq(0), subtracts.eq(0)]
+                m.next = "feed"
+
+    def _store_digest(self, m: Module) -> None:
+        """States that store a digest, compare it with the order, and go on."""
+        shift = _BITS - self._order.bit_length()
+        word, phase, outer, turn = self._step[:3], self._phase, self._outer, self._turn
+        order, counted = Const(self._order << shift, _BITS), Const((1 << _BITS) - (1 << shift))
+        place = Signal(range(_STORE_WORDS))
+        is_key = Cat(phase == each for each in _KEY_PHASES).any()
+        m.d.comb += place.eq(Mux(is_key, Place.KEY.value, Place.VALUE.value))
+        with m.State("digest"), m.If(self.digest.valid):
+            m.d.sync += [
+                turn.word.eq(self._digest_word),
+                turn.order.eq(order.word_select(word, _WORD_BITS)),
+                turn.counted.eq(counted.word_select(word, _WORD_BITS)),
+                turn.compares.eq(1),
+                turn.writes.eq(1),
+                turn.addr.eq(Mux(outer, place, Place.SCRATCH.value) + (_WORDS - 1 - word)),
+            ]
+            with self._last_step(m, _WORDS):
+                m.next = "compared digest"
+        with m.State("compared digest"):
+            m.next = "decide"
+        with m.State("decide"):
+            m.d.sync += [self._borrow.eq(0), self._nonzero.eq(0), outer.eq(~outer)]
+            m.next = "feed"
+            with m.If(outer & (phase == Phase.CANDIDATE) & self._borrow & self._nonzero):
+                m.next = "result"
+            with m.Else():
+                m.d.comb += self.digest.ready.eq(1)
+                with m.If(outer), m.Switch(phase):
+                    for now, following in _NEXT.items():
+                        with m.Case(now):
+                            m.d.sync += phase.eq(following)
 
 
 class Rfc6979(wiring.Component):
@@ -338,8 +425,8 @@ class Rfc6979(wiring.Component):
     -------
     request : In(stream of {x: 256, h1: 256})
         ``x`` in 1..order-1; ``h1`` any digest, as the integer of its big-endian bytes.
-    result : Out(stream of {k: 256})
-        ``k`` in 1..order-1.
+    result : Out(stream of {word: 32, last})
+        V in eight words, see :data:`Result`; the k in it is in 1..order-1.
 
     Timing
     ------
@@ -350,9 +437,9 @@ class Rfc6979(wiring.Component):
     Security
     --------
     ``x``, ``h1``, ``k`` and everything between are secret. Time depends on the number of candidates
-    only: each is compared with the order in a fixed number of clocks. When the result is taken, K,
-    V, x, h1 and the inner digest are zeroised, a word a clock, and so they are after a reset; the
-    next request is taken then. The hash unit wipes itself.
+    only: each is compared with the order in a fixed number of clocks. When the last word is taken,
+    K, V, x, h1 and the inner digest are zeroised, a word a clock, and so they are after a reset;
+    the next request is taken then. The hash unit wipes itself.
 
     Source: RFC 6979, sections 2.3 and 3.2; RFC 2104.
     """

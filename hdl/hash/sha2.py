@@ -64,13 +64,13 @@ class Sha2(wiring.Component):
     ------
     A block's words enter during its first sixteen rounds; a word that is late holds the rounds up.
     ``latency``: clocks from the edge that takes a message's last word to the first that may take
-    its digest. ``interval``: clocks a block takes if its words are never late. A message occupies
-    the unit one clock longer, for handing over the digest.
+    its digest. ``interval``: clocks a block takes if its words are never late. A message
+    occupies the unit two clocks longer, for handing over the digest and being cleared.
 
     Security
     --------
-    Words may be secret. Time depends on the streams' handshakes only. Once the digest is taken,
-    message schedule, working variables and hash value are zero.
+    Words may be secret. Time depends on the streams' handshakes only. A clock after
+    the digest was taken, message schedule, working variables and hash value are zero.
 
     Source: FIPS 180-4, sections 4.1, 5.3 and 6. h + K + W and d + h + K + W are summed ahead of the
     round, so that a round has one carry chain behind at most three carry-save levels.
@@ -110,8 +110,8 @@ class Sha2(wiring.Component):
         sum_dh = Signal(width)
         count = Signal(range(self.interval))
         final = Signal()
-        done = Signal()
-        load = Signal()
+        done, clears = Signal(), Signal()
+        load, ends = Signal(init=1), Signal()
         step = Signal()
         secrets = [*schedule, *chain, *state, partial, key_word, sum_h, sum_dh]
 
@@ -119,9 +119,8 @@ class Sha2(wiring.Component):
         m.submodules.constants = constants
         constant = constants.read_port()
         m.d.comb += [
-            load.eq(count < BLOCK_WORDS),
-            step.eq(~done & (~load | self.words.valid)),
-            self.words.ready.eq(load & ~done),
+            step.eq(~done & ~clears & (~load | self.words.valid)),
+            self.words.ready.eq(load & ~done & ~clears),
             constant.addr.eq(count),
             constant.en.eq(step),
             self.digest.valid.eq(done),
@@ -145,7 +144,10 @@ class Sha2(wiring.Component):
                 a.eq(_add(sum_h, sigma1, choose, sigma0, majority)),
                 e.eq(_add(sum_dh, sigma1, choose)),
                 count.eq(count + 1),
+                ends.eq(count == self.interval - 2),
             ]
+            with m.If(count == BLOCK_WORDS - 1):
+                m.d.sync += load.eq(0)
             with m.If(load):
                 m.d.sync += final.eq(self.words.p.last)
             with m.Switch(count):
@@ -155,11 +157,12 @@ class Sha2(wiring.Component):
                     m.d.sync += [c.eq(chain[3]), g.eq(chain[7])]
                 with m.Case(2):
                     m.d.sync += Cat(state[:7]).eq(Cat(chain[:7]))
-                with m.Case(self.interval - 1):
-                    m.d.sync += [
-                        word.eq(word + more) for word, more in zip(chain, state, strict=True)
-                    ]
-                    m.d.sync += [count.eq(0), done.eq(final)]
-        with m.If(self.digest.valid & self.digest.ready):
-            m.d.sync += [done.eq(0), *(secret.eq(0) for secret in secrets)]
+            with m.If(ends):
+                m.d.sync += [word.eq(word + more) for word, more in zip(chain, state, strict=True)]
+                m.d.sync += [count.eq(0), load.eq(1), done.eq(final)]
+        m.d.sync += clears.eq(done & self.digest.ready)
+        with m.If(done & self.digest.ready):
+            m.d.sync += done.eq(0)
+        with m.If(clears):
+            m.d.sync += [secret.eq(0) for secret in secrets]
         return m

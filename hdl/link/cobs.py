@@ -6,7 +6,7 @@ Networking 7(2), 1999.
 
 from typing import Any
 
-from amaranth import Elaboratable, Module, Signal
+from amaranth import Elaboratable, Module, Mux, Signal
 from amaranth.lib import data, memory, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -66,11 +66,11 @@ class CobsEncoder(Component):
     i : In(stream of Packet(8))
         A packet of any length but 0.
     o : Out(stream of 8 bits)
-        Encoded bytes, a delimiter behind each packet.
+        Encoded bytes, a delimiter behind each packet, from a register.
     busy : Out(1)
         Something was taken that is not sent yet.
 
-    Timing: a block of n bytes takes n clocks to collect and n + 2 to send.
+    Timing: a block of n bytes takes n clocks to collect and n + 2 to send, and shows a clock later.
     """
 
     i: In(stream.Signature(Packet(8)))
@@ -85,42 +85,44 @@ class CobsEncoder(Component):
         sent = Signal(range(BLOCK_BYTES + 1))
         zero_ends = Signal()
         last = Signal()
+        valid, ready = Signal(), Signal()
+        code, in_data = Signal(8, init=wire.FRAME_DELIMITER), Signal()
 
+        with m.If(ready):
+            payload = Mux(in_data, read.data, code)
+            m.d.sync += [self.o.valid.eq(valid), self.o.payload.eq(payload)]
         m.d.comb += [
+            ready.eq(~self.o.valid | self.o.ready),
             write.addr.eq(count),
             write.data.eq(self.i.payload.data),
             read.addr.eq(sent),
         ]
         with m.FSM() as fsm:
-            m.d.comb += self.busy.eq(~fsm.ongoing("collect") | (count != 0))
+            m.d.comb += self.busy.eq(~fsm.ongoing("collect") | (count != 0) | self.o.valid)
             with m.State("collect"):
                 m.d.comb += self.i.ready.eq(1)
                 is_zero = self.i.payload.data == 0
                 with m.If(self.i.valid):
                     m.d.comb += write.en.eq(~is_zero)
-                    m.d.sync += [
-                        count.eq(count + ~is_zero),
-                        zero_ends.eq(is_zero),
-                        last.eq(self.i.payload.last),
-                    ]
+                    m.d.sync += [zero_ends.eq(is_zero), last.eq(self.i.payload.last)]
+                    with m.If(~is_zero):
+                        m.d.sync += count.eq(count + 1)
                     with m.If(is_zero | self.i.payload.last | (count == BLOCK_BYTES - 1)):
                         m.next = "code"
             with m.State("code"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(count + 1)]
-                with m.If(self.o.ready):
+                m.d.comb += [valid.eq(1), code.eq(count + 1)]
+                with m.If(ready):
                     m.d.sync += sent.eq(1)
-                    m.next = "data"
-                    with m.If(count == 0):
-                        m.next = "next"
+                    m.next = "next"
+                    with m.If(count != 0):
+                        m.d.sync += in_data.eq(1)
+                        m.next = "data"
             with m.State("data"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.eq(read.data),
-                    read.en.eq(self.o.ready),
-                ]
-                with m.If(self.o.ready):
+                m.d.comb += [valid.eq(1), read.en.eq(ready)]
+                with m.If(ready):
                     m.d.sync += sent.eq(sent + 1)
                     with m.If(sent == count):
+                        m.d.sync += in_data.eq(0)
                         m.next = "next"
             with m.State("next"):
                 m.d.sync += [count.eq(0), sent.eq(0), zero_ends.eq(0)]
@@ -130,7 +132,7 @@ class CobsEncoder(Component):
                 with m.Elif(last):
                     m.next = "delimiter"
             with m.State("delimiter"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(wire.FRAME_DELIMITER)]
-                with m.If(self.o.ready):
+                m.d.comb += valid.eq(1)
+                with m.If(ready):
                     m.next = "collect"
         return m

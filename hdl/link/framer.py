@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -32,18 +32,21 @@ class Deframer(Component):
     -------
     i : In(stream of 8 bits, always ready)
         Bytes of the link. The store zeroises in clocks without a byte, so that at most every other
-        clock on average may bring one (a UART's bytes are at least 20 clocks apart).
+        clock may bring one (a UART's bytes are at least 20 clocks apart).
     damaged : In(1)
         Pulse: the link lost a byte; the frame it belongs to is bad.
     o : Out(stream of Packet(8))
         Payloads without their CRC, a byte a clock.
     good, bad : Out(1)
-        Pulses: a frame was stored; a frame was dropped.
+        Pulses, from registers: a frame was stored; a frame was dropped.
     busy : Out(1)
         A frame is coming in, waits to be read, or leaves bytes to be zeroised.
 
+    Timing: ``latency`` clocks from a frame's last byte to ``good`` or ``bad``.
     Security: a payload may carry a key; :class:`PacketStore` zeroises all it held.
     """
+
+    latency = 3
 
     i: In(stream.Signature(8, always_ready=True))
     damaged: In(1)
@@ -72,43 +75,76 @@ class Deframer(Component):
         m.submodules.checksum = checksum = crc32()
         m.submodules.store = store = PacketStore(self.depth)
 
+        # A byte is decoded, summed up and counted, found room for, stored: a clock each.
+        item = Signal.like(decoder.o.payload)
+        is_byte, ends, damaged = Signal(), Signal(), Signal()
+        connect(m, flipped(self.i), decoder.i)
+        connect(m, store.o, flipped(self.o))
+        m.d.sync += [
+            item.eq(decoder.o.payload),
+            is_byte.eq(decoder.o.valid & ~decoder.o.payload.end),
+            ends.eq(decoder.o.valid & decoder.o.payload.end),
+            damaged.eq(self.damaged),
+        ]
+
         # The CRC must not enter the store, and the last payload byte must enter it marked as such:
         # so many bytes are held back.
         held = Signal(8 * (wire.CRC_BYTES + 1))
         held_bytes = Signal(range(wire.CRC_BYTES + 2))
-        spoiled, is_byte, ends, full, room = Signal(), Signal(), Signal(), Signal(), Signal()
-        item = decoder.o.payload
-
-        connect(m, flipped(self.i), decoder.i)
-        connect(m, store.o, flipped(self.o))
+        least, most = self.min_bytes + wire.CRC_BYTES, self.max_bytes + wire.CRC_BYTES
+        missing, left = Signal(range(least + 1), init=least), Signal(range(most + 1), init=most)
+        spoiled, full, whole = Signal(), Signal(), Signal()
+        appends, commits, drops, begun = Signal(), Signal(), Signal(), Signal()
+        octet = Signal(8)
         m.d.comb += [
-            is_byte.eq(decoder.o.valid & ~item.end),
-            ends.eq(decoder.o.valid & item.end),
             checksum.data.eq(item.data),
             checksum.valid.eq(is_byte),
             checksum.start.eq(ends),
             full.eq(held_bytes == wire.CRC_BYTES + 1),
-            room.eq(store.room & (store.pending < self.max_bytes)),
-            store.data.eq(held[:8]),
-            store.append.eq(is_byte & full & room & ~spoiled),
-            store.commit.eq(self.good),
-            store.drop.eq(ends & ~self.good),
-            self.bad.eq(ends & ~self.good & (item.error | spoiled | (held_bytes != 0))),
-            self.busy.eq(store.busy | (held_bytes != 0) | spoiled),
+            whole.eq((missing == 0) & ~spoiled & ~item.error & checksum.match_detected),
         ]
-        whole = full & room & ~spoiled & ~item.error & checksum.match_detected
-        m.d.comb += self.good.eq(ends & whole & (store.pending >= self.min_bytes - 1))
-
+        m.d.sync += [
+            appends.eq(is_byte & full & ~spoiled),
+            commits.eq(ends & whole),
+            drops.eq(ends & ~whole),
+            begun.eq(item.error | spoiled | (held_bytes != 0)),
+            octet.eq(Mux(is_byte | ends, held[:8], 0)),
+        ]
         with m.If(is_byte):
-            m.d.sync += held.eq(Cat(held[8:], item.data))
+            m.d.sync += [held.eq(Cat(held[8:], item.data)), left.eq(left - 1)]
             with m.If(~full):
                 m.d.sync += held_bytes.eq(held_bytes + 1)
-            with m.Elif(~room):
-                m.d.sync += spoiled.eq(1)
+            with m.If(missing != 0):
+                m.d.sync += missing.eq(missing - 1)
+            with m.If(left == 0):
+                m.d.sync += [left.eq(0), spoiled.eq(1)]
         with m.If(ends):
             m.d.sync += [held.eq(0), held_bytes.eq(0), spoiled.eq(0)]
-        with m.If(self.damaged):
+            m.d.sync += [missing.eq(least), left.eq(most)]
+        with m.If(damaged):
             m.d.sync += spoiled.eq(1)
+
+        lost, fits = Signal(), Signal()
+        m.d.comb += [
+            fits.eq(store.room & ~lost),
+            self.good.eq(store.commit),
+            self.busy.eq(
+                (store.busy | (held_bytes != 0) | spoiled)
+                | (is_byte | ends | damaged | appends | commits | drops)
+                | (store.append | store.commit | store.drop)
+            ),
+        ]
+        m.d.sync += [
+            store.data.eq(octet),
+            store.append.eq(appends & fits),
+            store.commit.eq(commits & fits),
+            store.drop.eq(drops | (commits & ~fits)),
+            self.bad.eq((commits & ~fits) | (drops & begun)),
+        ]
+        with m.If(commits | drops):
+            m.d.sync += lost.eq(0)
+        with m.Elif(appends & ~store.room):
+            m.d.sync += lost.eq(1)
         return m
 
 
@@ -138,12 +174,11 @@ class Framer(Component):
         trailer = Signal(8 * wire.CRC_BYTES)
         trailer_bytes = Signal(range(wire.CRC_BYTES + 1))
         begun = Signal()
+        octet, summed = Signal(8), Signal()
 
         connect(m, encoder.o, flipped(self.o))
-        m.d.comb += [
-            checksum.data.eq(self.i.payload.data),
-            checksum.valid.eq(self.i.valid & self.i.ready),
-        ]
+        m.d.sync += [octet.eq(self.i.payload.data), summed.eq(self.i.valid & self.i.ready)]
+        m.d.comb += [checksum.data.eq(octet), checksum.valid.eq(summed)]
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("payload") | begun | encoder.busy)
             with m.State("payload"):
@@ -156,7 +191,7 @@ class Framer(Component):
                     m.d.sync += begun.eq(1)
                     with m.If(self.i.payload.last):
                         m.next = "sum"
-            with m.State("sum"):
+            with m.State("sum"), m.If(~summed):
                 m.d.comb += checksum.start.eq(1)
                 m.d.sync += [
                     trailer.eq(checksum.crc),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
 from .. import keystore, pool
-from ..engine.isa import OUTBOX_WORDS, WORD_BITS
+from ..engine.isa import WORD_BITS
 from ..jobs import Kind, record_layout
 from ..layouts import Op, Status
 from ..reply import Body, reply_layout
-from .words import encode_point, key_write_layout, outbox_read_layout, reverse_bytes
+from .words import key_write_layout, outbox_read_layout
 
 
 class Finish(wiring.Component):
@@ -27,13 +27,16 @@ class Finish(wiring.Component):
     mute : In(1)
         Send no replies (the session they belong to is over).
     record_job : Out, record : In
-        Lookup of a job's record, in the same clock.
+        Lookup of a job's record, two clocks later.
     outbox : Out({want, job, index}), outbox_taken : In(1)
     outbox_word : In(260), outbox_damaged : In(1)
-        Reads, one clock after a clock with ``want`` and ``outbox_taken``. A damaged word is FAULT.
+        Reads, one clock after a clock with ``want`` and ``outbox_taken``. ``damaged`` comes another
+        clock later; it is a FAULT.
     key_write : Out(stream of {slot, index, data}), key_finish : Out(stream), key_release : Out(1)
         Public words of a loaded key; end of the load; the slot has one job less.
-    reply : Out(stream of reply_layout)
+    reply : Out(stream of reply_layout), words : Out(2 x 256)
+        ``words``: R and S, or r and s, of the reply's signature, until the clock after it was
+        taken; the leading word in bits 255..0.
     wipe : Out(stream of {job}), release : Out(stream of pool.Message), forget : Out(1)
         Zeroise the context, the message and the digest.
     free : Out({enable, job})
@@ -66,6 +69,7 @@ class Finish(wiring.Component):
                 "key_finish": Out(stream.Signature(keystore.Finish(keys))),
                 "key_release": Out(1),
                 "reply": Out(stream.Signature(reply_layout(keys))),
+                "words": Out(2 * 256),
                 "wipe": Out(stream.Signature(data.StructLayout({"job": job}))),
                 "release": Out(stream.Signature(pool.Message(pages))),
                 "free": Out(data.StructLayout({"enable": 1, "job": job})),
@@ -80,14 +84,12 @@ class Finish(wiring.Component):
         m = Module()
         current = Signal(self.finish.payload.shape())
         cycles = Signal(32)
-        words = [Signal(256, name=f"word{i}") for i in range(OUTBOX_WORDS)]
+        first, other = Signal(256), Signal(256)
         record = self.record
-        is_load = (record.kind == Kind.LOAD_ED25519) | (record.kind == Kind.LOAD_ECDSA)
-        is_ed25519 = (record.kind == Kind.LOAD_ED25519) | (record.kind == Kind.SIGN_ED25519)
+        is_load, is_ed25519 = Signal(), Signal()
         is_good = current.status == Status.OK
-        point = encode_point(words[0], words[1])
         m.d.comb += [
-            self.record_job.eq(Mux(self.idle, self.finish.payload.job, current.job)),
+            self.record_job.eq(current.job),
             self.key_write.payload.slot.eq(record.slot),
             self.key_finish.payload.slot.eq(record.slot),
             self.key_finish.payload.ok.eq(is_good),
@@ -95,8 +97,9 @@ class Finish(wiring.Component):
             self.release.payload.page.eq(record.page),
             self.release.payload.length.eq(record.length),
             self.free.job.eq(current.job),
+            self.words.eq(Cat(first, other)),
         ]
-        self._reply(m, current, cycles, words, is_load, is_ed25519, point)
+        self._reply(m, current, cycles, is_load, is_ed25519)
 
         with m.FSM(init="sweep") as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("idle"))
@@ -114,32 +117,41 @@ class Finish(wiring.Component):
                 m.d.comb += self.finish.ready.eq(1)
                 m.d.sync += current.eq(self.finish.payload)
                 with m.If(self.finish.valid):
-                    m.d.sync += cycles.eq(self.now - record.start)
-                    m.next = "read"
+                    m.d.sync += cycles.eq(self.now)
+                    m.next = "look"
+            with m.State("look"):
+                m.next = "found"
+            with m.State("found"):
+                m.next = "count"
+            with m.State("count"):
+                loads = (record.kind == Kind.LOAD_ED25519) | (record.kind == Kind.LOAD_ECDSA)
+                edwards = (record.kind == Kind.LOAD_ED25519) | (record.kind == Kind.SIGN_ED25519)
+                m.d.sync += [
+                    cycles.eq(cycles - record.start),
+                    is_load.eq(loads),
+                    is_ed25519.eq(edwards),
+                ]
+                m.next = "read"
             with m.State("read"):
-                self._read(m, current, words)
+                self._read(m, current, is_load, is_ed25519, first, other)
             with m.State("checked"):
                 with m.If(~is_good):
-                    m.d.sync += [word.eq(0) for word in words]
+                    m.d.sync += [first.eq(0), other.eq(0)]
                 m.next = "reply"
                 with m.If(is_load):
                     m.next = "publish"
-            with m.State("publish"):
-                m.d.comb += [
-                    self.key_write.valid.eq(1),
-                    self.key_write.payload.index.eq(keystore.Word.PUBLIC0),
-                    self.key_write.payload.data.eq(Mux(is_ed25519, point, reverse_bytes(words[0]))),
-                ]
-                with m.If(self.key_write.ready):
-                    m.next = "publish more"
-            with m.State("publish more"):
-                m.d.comb += [
-                    self.key_write.valid.eq(1),
-                    self.key_write.payload.index.eq(keystore.Word.PUBLIC1),
-                    self.key_write.payload.data.eq(Mux(is_ed25519, 0, reverse_bytes(words[1]))),
-                ]
-                with m.If(self.key_write.ready):
-                    m.next = "finish load"
+            for state, index, word, after in (
+                ("publish", keystore.Word.PUBLIC0, first, "publish more"),
+                ("publish more", keystore.Word.PUBLIC1, other, "finish load"),
+            ):
+                with m.State(state):
+                    m.d.comb += [
+                        self.key_write.valid.eq(1),
+                        self.key_write.payload.index.eq(index),
+                        self.key_write.payload.data.eq(word),
+                    ]
+                    with m.If(self.key_write.ready):
+                        m.next = after
             with m.State("finish load"):
                 m.d.comb += self.key_finish.valid.eq(1)
                 with m.If(self.key_finish.ready):
@@ -156,7 +168,7 @@ class Finish(wiring.Component):
                     m.next = "wipe"
             with m.State("wipe"):
                 m.d.comb += self.wipe.valid.eq(1)
-                m.d.sync += [word.eq(0) for word in words]
+                m.d.sync += [first.eq(0), other.eq(0)]
                 with m.If(self.wipe.ready):
                     m.next = "free"
                     with m.If((record.op == Op.SIGN_MESSAGE) & (record.length != 0)):
@@ -170,25 +182,45 @@ class Finish(wiring.Component):
                 m.next = "idle"
         return m
 
-    def _read(self, m: Module, current: data.View, words: list[Signal]) -> None:
-        """Read the outbox; damage is a fault."""
-        index, arrives = Signal(range(OUTBOX_WORDS)), Signal()
+    def _read(
+        self,
+        m: Module,
+        current: data.View,
+        is_load: Signal,
+        is_ed25519: Signal,
+        first: Signal,
+        other: Signal,
+    ) -> None:
+        """Read the parity of x, the leading word and the other; damage is a fault.
+
+        An encoded point has its parity of x in its highest bit. An Ed25519 key is one word: zeros
+        follow.
+        """
+        turn, arrives, arrived = Signal(range(3)), Signal(), Signal()
+        parity = Signal()
+        leading = Mux(is_ed25519, 1, Mux(is_load, 0, 2))
         m.d.comb += [
-            self.outbox.want.eq(~arrives),
+            self.outbox.want.eq(~arrives & ~arrived),
             self.outbox.job.eq(current.job),
-            self.outbox.index.eq(index),
+            self.outbox.index.eq(Mux(turn == 0, 0, leading + (turn == 2))),
         ]
-        with m.If(self.outbox_taken & ~arrives):
-            m.d.sync += arrives.eq(1)
-        with m.If(arrives):
-            m.d.sync += [arrives.eq(0), index.eq(index + 1)]
+        m.d.sync += [arrives.eq(self.outbox.want & self.outbox_taken), arrived.eq(arrives)]
+        with m.If(arrives), m.Switch(turn):
+            with m.Case(0):
+                m.d.sync += parity.eq(self.outbox_word[0])
+            with m.Case(1):
+                highest = Mux(is_ed25519, parity, self.outbox_word[255])
+                m.d.sync += first.eq(Cat(self.outbox_word[:255], highest))
+            with m.Default():
+                m.d.sync += other.eq(self.outbox_word)
+        with m.If(arrived):
+            m.d.sync += turn.eq(turn + 1)
             with m.If(self.outbox_damaged):
                 m.d.sync += current.status.eq(Status.FAULT)
-            with m.Switch(index):
-                for i, word in enumerate(words):
-                    with m.Case(i):
-                        m.d.sync += word.eq(self.outbox_word)
-            with m.If(index == OUTBOX_WORDS - 1):
+            with m.If(turn == 2):
+                m.d.sync += [turn.eq(0), parity.eq(0)]
+                with m.If(is_load & is_ed25519):
+                    m.d.sync += other.eq(0)
                 m.next = "checked"
 
     def _reply(
@@ -196,15 +228,11 @@ class Finish(wiring.Component):
         m: Module,
         current: data.View,
         cycles: Signal,
-        words: list[Signal],
-        is_load: Value,
-        is_ed25519: Value,
-        point: Value,
+        is_load: Signal,
+        is_ed25519: Signal,
     ) -> None:
         """The reply; its body only if the job's status is OK."""
         record, payload = self.record, self.reply.payload
-        eddsa = Cat(point, words[2])
-        ecdsa = Cat(reverse_bytes(words[2]), reverse_bytes(words[3]))
         m.d.comb += [
             payload.op.eq(record.op),
             payload.tag.eq(record.tag),
@@ -212,9 +240,7 @@ class Finish(wiring.Component):
             payload.recid.eq(Mux(is_ed25519, wire.NO_RECID, current.recid)),
             payload.cycles.eq(cycles),
             payload.slot.eq(record.slot),
+            payload.big_endian.eq(~is_ed25519),
         ]
         with m.If(current.status == Status.OK):
-            m.d.comb += [
-                payload.body.eq(Mux(is_load, Body.KEY, Body.SIGNATURE)),
-                payload.signature.eq(Mux(is_ed25519, eddsa, ecdsa)),
-            ]
+            m.d.comb += payload.body.eq(Mux(is_load, Body.KEY, Body.SIGNATURE))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..engine.contexts import inbox_layout
 from ..engine.isa import WORD_BITS
-from ..field.inverter import Inverter
+from ..field.inverter import CHUNKS, Inverter, chunk
 from ..jobs import Modulus, invert_layout
 from .words import outbox_read_layout
 
@@ -69,10 +69,22 @@ class Invert(wiring.Component):
     def _give(self, m: Module, inverters: list[Inverter]) -> None:
         """Read a job's number and give it to the first inverter that is free."""
         current, x = Signal(self.jobs_in.payload.shape()), Signal(256)
+        arrives, wipe, kept = Signal(), Signal(), Signal(range(CHUNKS))
         m.d.comb += [
             self.outbox.job.eq(current.job),
             self.outbox.index.eq(Mux(current.modulus == Modulus.ORDER, 2, 3)),
         ]
+        m.d.sync += [arrives.eq(self.outbox.want & self.outbox_taken), wipe.eq(kept == CHUNKS - 1)]
+        with m.If(wipe):
+            m.d.sync += x.eq(0)
+        with m.Elif(arrives):
+            m.d.sync += x.eq(self.outbox_word)
+        for inverter in inverters:
+            m.d.comb += [
+                inverter.request.payload.job.eq(current.job),
+                inverter.request.payload.modulus.eq(current.modulus),
+                inverter.x.eq(x),
+            ]
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += self.jobs_in.ready.eq(1)
@@ -84,42 +96,60 @@ class Invert(wiring.Component):
                 with m.If(self.outbox_taken):
                     m.next = "word"
             with m.State("word"):
-                m.d.sync += x.eq(self.outbox_word)
                 m.next = "give"
             with m.State("give"):
                 for i, inverter in enumerate(inverters):
                     request = inverter.request
                     with m.If(request.ready) if i == 0 else m.Elif(request.ready):
-                        m.d.comb += [
-                            request.valid.eq(1),
-                            request.payload.job.eq(current.job),
-                            request.payload.modulus.eq(current.modulus),
-                            request.payload.x.eq(x),
-                        ]
-                        m.d.sync += x.eq(0)
-                        m.next = "idle"
+                        m.d.comb += request.valid.eq(1)
+                        m.next = "keep"
+            with m.State("keep"):
+                m.d.sync += kept.eq(kept + 1)
+                with m.If(kept == CHUNKS - 1):
+                    m.d.sync += kept.eq(0)
+                    m.next = "idle"
 
     def _take(self, m: Module, inverters: list[Inverter]) -> None:
-        """Put the first result there is into its job's inbox."""
-        result = Signal(inverters[0].result.payload.shape())
-        ready = Signal()
-        m.d.comb += [
-            self.inbox.job.eq(result.job),
-            self.inbox.index.eq(Mux(result.modulus == Modulus.ORDER, 3, 2)),
-            self.inbox.word.eq(result.inverse),
-            self.inverted.payload.job.eq(result.job),
+        """Put the first inverse there is into its job's inbox."""
+        job, modulus = Signal(range(self.jobs)), Signal(Modulus)
+        inverse, source = Signal(256), Signal(range(len(inverters)))
+        leaving, wipe = Signal(CHUNKS + 1), Signal()
+        m.d.sync += [
+            leaving.eq(leaving << 1),
+            wipe.eq(self.inverted.valid & self.inverted.ready),
         ]
-        for i, inverter in enumerate(inverters):
-            with m.If(inverter.result.valid) if i == 0 else m.Elif(inverter.result.valid):
-                m.d.comb += [result.eq(inverter.result.payload), inverter.result.ready.eq(ready)]
+        m.d.comb += [
+            self.inbox.job.eq(job),
+            self.inbox.index.eq(Mux(modulus == Modulus.ORDER, 3, 2)),
+            self.inbox.word.eq(inverse),
+            self.inverted.payload.job.eq(job),
+        ]
+        for c in range(CHUNKS):
+            with m.If(wipe):
+                m.d.sync += chunk(inverse, c).eq(0)
+            with m.Elif(leaving[c + 1]):
+                chunks = Array(chunk(inverter.inverse, c) for inverter in inverters)
+                m.d.sync += chunk(inverse, c).eq(chunks[source])
         with m.FSM():
+            with m.State("idle"):
+                for i, inverter in enumerate(inverters):
+                    done = inverter.done
+                    with m.If(done.valid) if i == 0 else m.Elif(done.valid):
+                        m.d.comb += inverter.take.eq(1)
+                        m.d.sync += [
+                            job.eq(done.job),
+                            modulus.eq(done.modulus),
+                            source.eq(i),
+                            leaving.eq(1),
+                        ]
+                        m.next = "leave"
+            with m.State("leave"), m.If(leaving[-1]):
+                m.next = "write"
             with m.State("write"):
-                any_valid = Cat(inverter.result.valid for inverter in inverters).any()
-                m.d.comb += self.inbox.enable.eq(any_valid)
-                with m.If(any_valid & self.inbox_taken):
+                m.d.comb += self.inbox.enable.eq(1)
+                with m.If(self.inbox_taken):
                     m.next = "tell"
             with m.State("tell"):
                 m.d.comb += self.inverted.valid.eq(1)
                 with m.If(self.inverted.ready):
-                    m.d.comb += ready.eq(1)
-                    m.next = "write"
+                    m.next = "idle"

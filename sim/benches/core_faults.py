@@ -29,6 +29,7 @@ from intaglio.hdl import keystore
 from intaglio.hdl.engine.contexts import Stored
 from intaglio.hdl.engine.isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Curve
 from intaglio.hdl.engine.programs import Image
+from intaglio.hdl.engine.table import table_rows
 from intaglio.hdl.jobs import record_layout
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS, Word
 from intaglio.hdl.pool import PAGE_WORDS
@@ -82,11 +83,11 @@ def register(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def high_word(dut: Any, job: int) -> tuple[Any, int]:
-    return dut.barrel.high_words[random.randrange(SMALL.issue_slots)], WORD_BITS
+    return dut.barrel.high_words.words[random.randrange(SMALL.issue_slots)], WORD_BITS
 
 
 def record_of(dut: Any, job: int) -> dict[str, int]:
-    return bfm.unpack(LAYOUT, int(dut.jobs.records[job].value))
+    return bfm.unpack(LAYOUT, int(dut.jobs.records_event.words[job].value))
 
 
 def message(dut: Any, job: int) -> tuple[Any, int]:
@@ -108,7 +109,7 @@ def key_word(dut: Any, job: int) -> tuple[Any, int]:
 
 def public_word(dut: Any, job: int) -> tuple[Any, int]:
     slot = record_of(dut, job)["slot"]
-    return dut.keys.publics[slot * PUBLIC_WORDS], keystore.Stored.size
+    return dut.keys.publics.words[slot * PUBLIC_WORDS], keystore.Stored.size
 
 
 JOB_FAULTS: dict[str, Fault] = {
@@ -239,7 +240,7 @@ def damage_tables(dut: Any, faults: Faults) -> None:
         window = random.randrange(comb.windows)
         fields = 3 if curve == Curve.ED25519 else 2
         table = getattr(dut.barrel.table, f"table{random.randrange(fields)}")
-        base = len(image.tables[Curve.ED25519]) if curve == Curve.SECP256K1 else 0
+        base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
         first = base + window * comb.entries
         for entry in range(first, first + comb.entries):
             faults.flip(table[entry], 255, restore=True)

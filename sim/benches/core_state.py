@@ -25,7 +25,7 @@ INVERTER = tuple(f"invert.inverter0.numbers{chunk}" for chunk in range(CHUNKS))
 ZERO_MEMORIES = (
     *CONTEXTS,
     *INVERTER,
-    "barrel.high_words",
+    "barrel.high_words.words",
     "nonce_0.generator.store",
     "pool.words.words",
 )
@@ -38,7 +38,7 @@ bits that tell what kind of instruction there was, and of which curve, may be le
 KEY_MEMORIES = {
     "keys.secrets.words": SECRET_WORDS,
     "keys.secrets_copy.words": SECRET_WORDS,
-    "keys.publics": PUBLIC_WORDS,
+    "keys.publics.words": PUBLIC_WORDS,
 }
 """Words of a key slot in each; zero where no key is loaded."""
 
@@ -50,14 +50,18 @@ ROMS = (
     "sha512_0.sha.constants",
 )
 
+RECORDS = tuple(f"jobs.records_{reader}.words" for reader in ("event", 0, 1, 2))
+"""A job's record, once for each reader."""
+
 BOOKKEEPING = (
-    "barrel.in_flight",
+    *(f"barrel.{lookup}.words" for lookup in ("late", "kept", "retiring")),
+    "barrel.issue.free.storage",
     "barrel.issue.counters",
     "barrel.issue.owners",
     "barrel.issue.queue.storage",
     "pool.links",
     "pool.free.storage",
-    "jobs.records",
+    *RECORDS,
     "jobs.progress",
     "jobs.ended.storage",
     *(
@@ -68,23 +72,25 @@ BOOKKEEPING = (
 """Who, where, how long and with what status: public, and left as it is."""
 
 DATA_MEMORIES = (
-    "jobs.records",
+    *RECORDS,
     "jobs.progress",
     "jobs.ended.storage",
     "jobs.queue_finish.storage",
 )
-"""Of these, what the data has a part in: the CRC-32 of messages, recovery ids, and the flags odd
+"""Of these, what the data has a part in: the checks of messages, recovery ids, and the flags odd
 and neg of an ECDSA signature, which tell k from n - k."""
 
 KEY_PORTS = "keys*._?_"
 """Registers of the key store's read ports."""
 
 DATA_REGISTERS = {
-    "intake.crc.crc_reg": "CRC-32 of the last message",
-    "sha512_0.reader.crc.crc_reg": "CRC-32 of the last message",
-    "nonce_0.reader.crc.crc_reg": "CRC-32 of the last message",
-    "nonce_0.check": "CRC-32 of the last message",
+    "sha512_0.reader.check": "check of the last message",
+    "nonce_0.reader.check": "check of the last message",
+    "nonce_0.check": "check of the last message",
+    "jobs.record*": "check of the last message",
     "jobs.ended._?_": "flags of the last program",
+    "jobs.flags": "flags of the last program",
+    "jobs.event": "recovery id of the last job",
     "jobs.queue_finish._?_": "recovery id of the last job",
     "finish.current": "recovery id of the last job",
     KEY_PORTS: "the word read last of a key that is still loaded",
@@ -137,7 +143,7 @@ def check_clean(dut: Any, loaded: Collection[int] = ()) -> State:
     known = {*ZERO_MEMORIES, *KEY_MEMORIES, *ROMS, *BOOKKEEPING, *delays}
     assert memories == known, f"memories without a rule: {sorted(memories ^ known)}"
     for path in delays:
-        assert max(state[path]) < 4, f"{path}: words {_used(state[path])} are left"
+        assert max(state[path]) < 4, f"{path}: {max(state[path]):x} is left"
     for path in ZERO_MEMORIES:
         assert not any(state[path]), f"{path}: words {_used(state[path])} are left"
     for path, words in KEY_MEMORIES.items():

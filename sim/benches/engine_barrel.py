@@ -195,6 +195,6 @@ async def programs_equal_the_model(dut: Any) -> None:
     tasks = [cocotb.start_soon(job(driver, i, i, pairs[i % 2])) for i in range(4)]
     for task in tasks:
         await bfm.within(400_000, task, "the programs")
-    high = [int(dut.barrel.high_words[i].value) for i in range(SLOTS)]
+    high = [int(dut.barrel.high_words.words[i].value) for i in range(SLOTS)]
     assert high == [0] * SLOTS
     bfm.record("issued", driver.model.issued)

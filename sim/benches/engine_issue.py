@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import deque
 from typing import Any
 
 import cocotb
@@ -63,6 +64,9 @@ async def clocks_equal_the_model(dut: Any) -> None:
     dut.retire_valid.value = 0
     await bfm.start(dut)
 
+    for _ in range(slots):
+        await RisingEdge(dut.clk)
+    free = deque(reversed(range(slots)))
     seen: list[tuple[str, int, int]] = []
     flight: list[tuple[int, int, bool]] = []
     running: dict[int, tuple[int, int, Program, int]] = {}
@@ -82,7 +86,7 @@ async def clocks_equal_the_model(dut: Any) -> None:
         await ReadOnly()
         if offered and int(dut.start__ready.value):
             program = waiting.pop(0)[1]
-            slot = min(set(range(slots)) - set(running))
+            slot = free.popleft()
             running[slot] = (owner["job"], owner["key"], program, 0)
             seen.append(("start", clock, slot))
         if int(dut.valid.value):
@@ -95,6 +99,7 @@ async def clocks_equal_the_model(dut: Any) -> None:
             seen.append(("issue", clock, slot))
         if retiring and retiring[2]:
             del running[retiring[1]]
+            free.append(retiring[1])
         await RisingEdge(dut.clk)
     assert sorted(seen) == expected
     assert not waiting

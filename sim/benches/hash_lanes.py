@@ -22,11 +22,10 @@ LANE = os.environ["LANE"]
 JOB_WIDTH = int(os.environ["JOB_WIDTH"])
 PAGE_WIDTH = int(os.environ["PAGE_WIDTH"])
 ORDER = SECP256K1.order
-REQUEST, RESULT = {
-    "sha512": (lanes.sha512_request_layout, lanes.sha512_result_layout),
-    "ecdsa": (lanes.ecdsa_request_layout, lanes.ecdsa_result_layout),
-}[LANE]
-SECRETS = {"sha512": ["head"], "ecdsa": ["x", "z"]}[LANE]
+REQUEST = {"sha512": lanes.sha512_request_layout, "ecdsa": lanes.ecdsa_request_layout}[LANE]
+WORDS = 16
+"""Of a result, 32 bits each."""
+SECRETS = {"sha512": [], "ecdsa": ["x", "z"]}[LANE]
 EDGE_LENGTHS = [
     0,
     1,
@@ -65,10 +64,8 @@ class Job:
     def request(self) -> dict[str, Any]:
         location = {"page": self.page, "length": len(self.message)}
         if LANE == "sha512":
-            noise = random.randbytes(64 - len(self.head))
-            head = int.from_bytes(self.head + noise, "big")
             units = len(self.head) // lanes.HEAD_UNIT_BYTES
-            return {"job": self.job, "head": head, "head_units": units, "location": location}
+            return {"job": self.job, "head_units": units, "location": location}
         digest = random.randbytes(32) if self.digest is None else self.digest
         return {
             "job": self.job,
@@ -82,16 +79,30 @@ class Job:
     def fetches(self) -> bool:
         return bool(self.message) and self.digest is None
 
-    def result(self) -> dict[str, int]:
+    def head_words(self) -> list[int]:
+        return [int.from_bytes(self.head[i : i + 8], "big") for i in range(0, len(self.head), 8)]
+
+    def result(self) -> list[dict[str, int]]:
+        check, value = self._result()
+        return [
+            {
+                "job": self.job,
+                "check": check,
+                "word": value >> 32 * i & 0xFFFFFFFF,
+                "last": int(i == WORDS - 1),
+            }
+            for i in range(WORDS)
+        ]
+
+    def _result(self) -> tuple[int, int]:
         if LANE == "sha512":
             digest = hashlib.sha512(self.head + self.message).digest()
-            value = int.from_bytes(digest, "little")
-            return {"job": self.job, "digest": value, "check": check_of(self.message)}
+            return check_of(self.message), int.from_bytes(digest, "little")
         hashed = self.digest is not None
         digest = self.digest if hashed else hashlib.sha256(self.message).digest()
         z = int.from_bytes(digest, "big")
         check = 0 if hashed else check_of(self.message)
-        return {"job": self.job, "z": z, "k": nonce(ORDER, self.x, z)[0], "check": check}
+        return check, nonce(ORDER, self.x, z)[0] << 256 | z
 
 
 async def pool(dut: Any, jobs: Sequence[Job], stall: float, noise: random.Random | None) -> None:
@@ -104,18 +115,28 @@ async def pool(dut: Any, jobs: Sequence[Job], stall: float, noise: random.Random
             await message.send_all(chunks(job.message, noise))
 
 
+async def heads(dut: Any, jobs: Sequence[Job], stall: float) -> None:
+    """Offer the heads of ``jobs`` in order."""
+    if LANE == "sha512":
+        head = bfm.Source(dut, "head", stall=stall)
+        await head.send_all(word for job in jobs for word in job.head_words())
+
+
 async def check(dut: Any, jobs: Sequence[Job], stall: float, *, noisy: bool = True) -> list[int]:
     """Run ``jobs``; cycles of each."""
     source = bfm.Source(dut, "request", REQUEST(JOB_WIDTH, PAGE_WIDTH), stall=stall)
-    sink = bfm.Sink(dut, "result", RESULT(JOB_WIDTH), stall=stall)
+    sink = bfm.Sink(dut, "result", lanes.result_layout(JOB_WIDTH), stall=stall)
     serving = cocotb.start_soon(pool(dut, jobs, stall, random if noisy else None))
+    heading = cocotb.start_soon(heads(dut, jobs, stall))
     sending = cocotb.start_soon(source.send_all(job.request() for job in jobs))
     for job in jobs:
         limit = 3000 + 10 * len(job.message)
-        assert await bfm.within(limit, sink.take(), f"{len(job.message)} bytes") == job.result()
+        for word in job.result():
+            assert await bfm.within(limit, sink.take(), f"{len(job.message)} bytes") == word
     await serving
     await sending
-    pairs = zip(source.accepted, sink.offered, strict=True)
+    await heading
+    pairs = zip(source.accepted, sink.offered[::WORDS], strict=True)
     return [offered + 1 - accepted for accepted, offered in pairs]
 
 
@@ -179,9 +200,10 @@ async def wiped(dut: Any) -> None:
     await bfm.start(dut)
     job = some_job(300)
     source = bfm.Source(dut, "request", REQUEST(JOB_WIDTH, PAGE_WIDTH))
-    sink = bfm.Sink(dut, "result", RESULT(JOB_WIDTH))
+    sink = bfm.Sink(dut, "result", lanes.result_layout(JOB_WIDTH))
     job.head, job.digest = random.randbytes(32)[: 32 * (LANE == "sha512")], None
     cocotb.start_soon(pool(dut, [job], 0.0, None))
+    cocotb.start_soon(heads(dut, [job], 0.0))
     await source.send(job.request())
     registers = [*SECRETS, *(f"sha.chain_{i}" for i in range(8))]
     seen: set[str] = set()
@@ -189,7 +211,9 @@ async def wiped(dut: Any) -> None:
         await RisingEdge(dut.clk)
         seen |= {name for name in registers if value_of(dut, name)}
     assert seen == set(registers), "some never held anything: is this the right place?"
-    await sink.take()
+    for _ in range(WORDS):
+        await sink.take()
+    await RisingEdge(dut.clk)
     for _ in range(4):
         await RisingEdge(dut.clk)
         assert not [name for name in registers if value_of(dut, name)]
@@ -208,10 +232,14 @@ async def reset_in_flight(dut: Any) -> None:
         job = some_job(random.randrange(300))
         source = bfm.Source(dut, "request", REQUEST(JOB_WIDTH, PAGE_WIDTH))
         serving = cocotb.start_soon(pool(dut, [job], 0.2, random))
+        heading = cocotb.start_soon(heads(dut, [job], 0.2))
         await source.send(job.request())
         for _ in range(random.randrange(300)):
             await RisingEdge(dut.clk)
         serving.cancel()
+        heading.cancel()
         dut.message__valid.value = 0
+        if LANE == "sha512":
+            dut.head__valid.value = 0
         await bfm.reset(dut)
         await check(dut, [some_job(50)], 0.2)

@@ -21,7 +21,7 @@ PAGES = int(os.environ.get("PAGES", "40"))
 READERS = int(os.environ.get("READERS", "2"))
 STALL = float(os.environ.get("STALL", "0"))
 LENGTHS = (1, 7, 8, 9, 127, 128, 129, 255, 256, 257, 1024, 4095, 4096)
-RESET_CYCLES = 1 + PAGES * (pool.PAGE_WORDS + 2)
+RESET_CYCLES = 1 + PAGES * (pool.PAGE_WORDS + 4)
 
 HEAD, MESSAGE = pool.Head(PAGES), pool.Message(PAGES)
 

@@ -1,7 +1,7 @@
 """Messages as hash gateware sees them: chunks, padded words, and the check over chunks."""
 
 import random
-import zlib
+from functools import reduce
 
 from intaglio.hdl.stream import CHUNK_BYTES
 
@@ -42,4 +42,6 @@ def padded_words(message: bytes, bits: int) -> list[dict[str, int]]:
 
 def check_of(message: bytes) -> int:
     """What :class:`~intaglio.hdl.hash.reader.MessageReader` gives as the check of ``message``."""
-    return zlib.crc32(message + bytes(-len(message) % CHUNK_BYTES))
+    pieces = [message[i : i + CHUNK_BYTES] for i in range(0, len(message), CHUNK_BYTES)]
+    words = [int.from_bytes(piece.ljust(CHUNK_BYTES, b"\0"), "big") for piece in pieces]
+    return reduce(lambda check, word: (check << 1 | check >> 63) % (1 << 64) ^ word, words, 0)

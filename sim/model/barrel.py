@@ -6,7 +6,6 @@ Follows the rules of :mod:`intaglio.hdl.engine.issue` and of the wiping in
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -47,7 +46,7 @@ class Barrel:
 
     def __init__(self, slots: int, interval: int, latency: int) -> None:
         self._interval, self._latency = interval, latency
-        self._free = list(range(slots))
+        self._free = deque(reversed(range(slots)))
         self._left = [0] * slots
         self._done: list[Event] = [Event()] * slots
         self._queue: deque[tuple[int, int]] = deque()
@@ -106,7 +105,7 @@ class Barrel:
             self._retire(clock, self._flight.popleft()[1])
         elif self._offers and self._free and max(self._offers[0][0], self._enter_from) == clock:
             _, length, done = self._offers.popleft()
-            slot = heapq.heappop(self._free)
+            slot = self._free.popleft()
             self._left[slot], self._done[slot] = length, done
             self._enter(clock, slot)
             self._note("start", clock, slot)
@@ -124,7 +123,7 @@ class Barrel:
         if self._left[slot]:
             self._enter(clock, slot)
         else:
-            heapq.heappush(self._free, slot)
+            self._free.append(slot)
             self._done[slot].fire()
 
     def _enter(self, clock: int, slot: int) -> None:

@@ -17,7 +17,7 @@ def test_pool(pages: int, readers: int, stall: float) -> None:
     build = runner.build(unit, f"pool_{pages}_{readers}")
     values = runner.run(build, BENCH, env={"PAGES": pages, "READERS": readers, "STALL": stall})
     assert values["read_interval"] == 3
-    assert values["write_cycles"] == 127 + 7
+    assert values["write_cycles"] == 2 * 127 + 8
 
 
 def test_constructor_errors() -> None:

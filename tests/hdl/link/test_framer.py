@@ -30,7 +30,7 @@ def _ring(dut: Deframer) -> tuple[Any, memory.MemoryData]:
 
     def elaborate(self: PacketStore, platform: Any) -> Any:
         module = original(self, platform)
-        found.append(module.submodules.ring.data)
+        found.append(module.submodules.ring_0.data)
         return module
 
     PacketStore.elaborate = elaborate  # type: ignore[method-assign]
@@ -76,6 +76,9 @@ class _Run:
                 for _ in range(gap - 1):
                     self.count(ctx)
                     await ctx.tick()
+            for _ in range(self.dut.latency):
+                self.count(ctx)
+                await ctx.tick()
             await ctx.tick().until(~self.dut.busy)
             self.residue = [ctx.get(self.ring[i]).as_bits() for i in range(self.dut.depth)]
             self.finished = True
