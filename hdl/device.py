@@ -62,7 +62,7 @@ class SerialSigner(wiring.Component):
             self.profile, clock_hz=self.clock_hz, curve=self.curve
         )
         connect(m, registered(m, link.requests), core.requests)
-        connect(m, core.replies, link.replies)
+        connect(m, registered(m, core.replies), link.replies)
         m.d.comb += [
             link.rx.eq(self.rx),
             self.tx.eq(link.tx),

@@ -50,11 +50,12 @@ class Judge(wiring.Component):
         m.d.sync += info.eq(self.info)
         known, good_length = Signal(), Signal()
         is_sign, names_slot = Signal(), Signal()
+        m.d.sync += [known.eq(0), good_length.eq(0)]
         with m.Switch(header.op):
             for op, (low, high) in wire.BODY_BYTES.items():
                 with m.Case(op):
                     length = header.length
-                    m.d.comb += [
+                    m.d.sync += [
                         known.eq(1),
                         good_length.eq((length >= low) & (length <= high)),
                     ]
@@ -69,8 +70,11 @@ class Judge(wiring.Component):
         digest_curve = (header.op == Op.SIGN_DIGEST) & (header.curve != CurveId.SECP256K1)
         ahead = Signal(wire.TAG_BITS)
         m.d.comb += ahead.eq(header.tag - self.last_tag)
-        is_newer = (ahead != 0) & ~ahead[-1]
-        no_session = (self.session == 0) | (header.session != self.session)
+        is_newer, no_session = Signal(), Signal()
+        m.d.sync += [
+            is_newer.eq((ahead != 0) & ~ahead[-1]),
+            no_session.eq((self.session == 0) | (header.session != self.session)),
+        ]
         in_use = (info.state == keystore.State.LOADING) | ((is_load | is_wipe) & (info.jobs != 0))
         needs_key = is_sign | (header.op == Op.PUBLIC_KEY)
 

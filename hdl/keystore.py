@@ -180,7 +180,7 @@ class KeyStore(Component):
 
         write = self.write.signature.flip().create()
         m.d.sync += [
-            write.en.eq(self.write.en),
+            write.en.eq(self.write.en & (info[self.write.slot].state == State.LOADING)),
             write.slot.eq(self.write.slot),
             write.index.eq(self.write.index),
             write.data.eq(Mux(self.write.en, self.write.data, 0)),
@@ -274,16 +274,15 @@ class KeyStore(Component):
 
         public_wipe_at = Cat(wipe_at[0], wipe_at[2:])
         is_public = write.index.as_value()[2]
-        allowed = write.en & (info[write.slot].state == State.LOADING)
         index = write.index.as_value()
         for secrets in (engine, hashes):
             m.d.comb += [
-                secrets.write.en.eq(wipes | (allowed & ~is_public)),
+                secrets.write.en.eq(wipes | (write.en & ~is_public)),
                 secrets.write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], write.slot))),
                 secrets.write.data.eq(stored),
             ]
         m.d.comb += [
-            publics.write.en.eq(wipes | (allowed & is_public)),
+            publics.write.en.eq(wipes | (write.en & is_public)),
             publics.write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], write.slot))),
             publics.write.data.eq(stored),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Module, Signal
@@ -43,35 +44,41 @@ def distribute(m: Module, source: Any, sinks: list[tuple[Any, Any]]) -> None:
 
 
 def merge(m: Module, sources: list[Any], sink: Any) -> None:
-    """Connect the first of ``sources`` that is valid to ``sink``.
+    """Connect ``sources`` to ``sink``, one transfer after the other.
 
-    A source that is valid while an earlier one is waits; one that was offered first may be
-    overtaken before it is taken.
+    Between two transfers a clock passes. An earlier source goes first when both wait.
     """
-    for i, source in enumerate(sources):
-        with m.If(source.valid) if i == 0 else m.Elif(source.valid):
-            m.d.comb += [
-                sink.valid.eq(1),
-                sink.payload.eq(source.payload),
-                source.ready.eq(sink.ready),
-            ]
+    word, valid, free = _chosen(m, sources, sink, lambda word: 1)
+    m.d.comb += [sink.valid.eq(valid), sink.payload.eq(word), free.eq(sink.ready)]
 
 
 def merge_packets(m: Module, sources: list[Any], sink: Any) -> None:
-    """Connect ``sources`` to ``sink``, one whole packet after the other.
+    """As :func:`merge`, one whole packet after the other: ``last`` of a payload ends it.
 
-    ``last`` of a payload ends a packet. Between two packets a clock passes; each word is registered
-    on its way and zeroised behind it.
+    Each word is registered on its way and zeroised behind it.
+    """
+    word, valid, free = _chosen(m, sources, sink, lambda word: word.last)
+    m.d.comb += free.eq(~sink.valid | sink.ready)
+    with m.If(free):
+        m.d.sync += [sink.valid.eq(valid), sink.payload.eq(0)]
+        with m.If(valid):
+            m.d.sync += sink.payload.eq(word)
+
+
+def _chosen(
+    m: Module, sources: list[Any], sink: Any, ends: Callable[[Any], Any]
+) -> tuple[Any, Signal, Signal]:
+    """The word of the source in turn, whether there is one, and a signal that says it is taken.
+
+    The turn passes when a word was taken that ``ends`` it.
     """
     chosen, moves, free = Signal(range(len(sources))), Signal(), Signal()
-    word = Signal.like(sink.payload)
-    valid, ends = Signal(), Signal()
-    m.d.comb += [free.eq(~sink.valid | sink.ready), ends.eq(valid & free & word.last)]
+    word, valid = Signal.like(sink.payload), Signal()
     with m.If(~moves):
         for i, source in reversed(list(enumerate(sources))):
             with m.If(source.valid):
                 m.d.sync += [chosen.eq(i), moves.eq(1)]
-    with m.Elif(ends):
+    with m.Elif(valid & free & ends(word)):
         m.d.sync += moves.eq(0)
     with m.Switch(chosen):
         for i, source in enumerate(sources):
@@ -81,10 +88,7 @@ def merge_packets(m: Module, sources: list[Any], sink: Any) -> None:
                     word.eq(source.payload),
                     source.ready.eq(free & moves),
                 ]
-    with m.If(free):
-        m.d.sync += [sink.valid.eq(valid), sink.payload.eq(0)]
-        with m.If(valid):
-            m.d.sync += sink.payload.eq(word)
+    return word, valid, free
 
 
 def registered(m: Module, source: Any) -> Any:

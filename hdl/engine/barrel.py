@@ -263,18 +263,18 @@ class Barrel(wiring.Component):
 
         def look_up(name: str, stage: int) -> data.View:
             """What was noted of the instruction that is at ``stage``; zero if none is."""
-            m.submodules[name] = noted = BlockRam(shape=record, depth=self.slots)
+            m.submodules[name] = store = BlockRam(shape=record, depth=self.slots)
             found = Signal(record, name=f"{name}_found")
             m.d.comb += [
-                noted.write.addr.eq(slot[2]),
-                noted.write.en.eq(valid[2]),
-                noted.write.data.op.eq(op),
-                noted.write.data.job.eq(job[2]),
-                noted.write.data.key.eq(key[2]),
-                noted.read_addr.eq(late_slot if stage == late else slot[stage - 2]),
+                store.write.addr.eq(slot[2]),
+                store.write.en.eq(valid[2]),
+                store.write.data.op.eq(op),
+                store.write.data.job.eq(job[2]),
+                store.write.data.key.eq(key[2]),
+                store.read_addr.eq(late_slot if stage == late else slot[stage - 2]),
             ]
             with m.If(held_at[stage]):
-                m.d.sync += found.eq(noted.read)
+                m.d.sync += found.eq(store.read)
             with m.Else():
                 m.d.sync += found.eq(0)
             return found
@@ -282,7 +282,12 @@ class Barrel(wiring.Component):
         # what the ALU samples late stays for the digits of a word
         held_at = {stage: valid[stage - 1] for stage in (keep, retire)}
         held_at[late] = Cat(valid[late - 1 : late - 1 + self.interval]).any()
-        kept, retiring = look_up("kept", keep).op, look_up("retiring", retire)
+        noted, retiring = look_up("kept", keep), look_up("retiring", retire)
+        kept = noted.op
+        altered = [contexts.altered]
+        for i in range(retire - keep - 1):
+            altered.append(Signal(name=f"altered{i}"))
+            m.d.sync += altered[-1].eq(altered[-2])
         m.submodules.high_words = high = BlockRam(shape=WORD_BITS, depth=self.slots)
         late_high = Signal(WORD_BITS)
         m.d.sync += late_high.eq(high.read)
@@ -313,6 +318,8 @@ class Barrel(wiring.Component):
             contexts.write_job.eq(retiring.job),
             contexts.write_word.eq(alu.result),
             contexts.write_zero.eq(alu.zero),
+            contexts.altered_job.eq(noted.job),
+            contexts.write_altered.eq(altered[-1]),
             self.key_write.enable.eq(retiring.op.dest == Dest.KEY),
             self.key_write.key.eq(retiring.key),
             self.key_write.index.eq(retiring.op.index),

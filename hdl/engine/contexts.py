@@ -41,8 +41,11 @@ class Contexts(wiring.Component):
         Addresses of an instruction; its words one clock later.
     digits_job : In, early_digits : Out
         ``read_job``, two clocks before; the digits with their check bits, one clock before.
-    write_valid, write_op, write_job, write_word, write_zero : In
-        A retiring instruction, its result and whether that is zero.
+    write_valid, write_op, write_job, write_word, write_zero, write_altered : In
+        A retiring instruction, its result, whether that is zero, and whether its job was damaged.
+    altered_job : In, altered : Out(1)
+        Whether a job has read a damaged word, one clock later: for ``write_altered``, to be asked
+        when the instruction has been read for four clocks.
     inbox : In({enable, job, index, word})
         Written by lanes and inverter, a clock later. A clock with a retiring instruction is as good
         as any other.
@@ -76,6 +79,9 @@ class Contexts(wiring.Component):
                 "write_job": In(job),
                 "write_word": In(WORD_BITS),
                 "write_zero": In(1),
+                "write_altered": In(1),
+                "altered_job": In(job),
+                "altered": Out(1),
                 "inbox": In(inbox_layout(jobs)),
                 "digest": In(digest_layout(jobs)),
                 "digest_taken": Out(1),
@@ -203,6 +209,7 @@ class Contexts(wiring.Component):
             readers[1].eq(readers[0]),
             readers[2].eq(readers[1]),
         ]
+        m.d.sync += self.altered.eq(altered.bit_select(self.altered_job, 1))
         with m.If(damaged):
             m.d.sync += altered.bit_select(readers[2], 1).eq(1)
         with m.If(wiping):
@@ -214,7 +221,7 @@ class Contexts(wiring.Component):
             read.addr.eq(self.read_job),
             self.words.flags.eq(read.data),
             before.addr.eq(self.write_job),
-            fault.eq(before.data.fault | altered.bit_select(self.write_job, 1)),
+            fault.eq(before.data.fault | self.write_altered),
             self.flags.eq(before.data),
             self.flags.fault.eq(fault),
             write.addr.eq(job),

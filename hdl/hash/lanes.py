@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
-from ..stream import CHUNK_BYTES, Chunk
+from ..stream import CHUNK_BYTES, Chunk, registered
 from .check import CHECK_BITS
 from .padder import Padder
 from .reader import MessageReader, location_layout
@@ -103,22 +103,28 @@ class Sha512Lane(wiring.Component):
         wiring.connect(m, wiring.flipped(self.message), reader.message)
 
         job = Signal.like(self.request.p.job)
+        chunks = stream.Signature(Chunk).create()
+        wiring.connect(m, registered(m, chunks), padder.chunks)
         head_chunks, in_head = Signal(range(_HEAD_BYTES // CHUNK_BYTES + 1)), Signal()
         digest, index = sha.digest.payload, Signal(range(len(sha.digest.payload) // WORD_BITS))
+        word, settled = Signal(WORD_BITS), Signal()
         octets = Cat(digest[i : i + 8] for i in reversed(range(0, len(digest), 8)))
         m.d.comb += [
             reader.request.payload.eq(self.request.p.location),
             self.result.p.job.eq(job),
-            self.result.p.word.eq(octets.word_select(index, WORD_BITS)),
+            self.result.p.word.eq(word),
             self.result.p.last.eq(index.all()),
             self.result.p.check.eq(reader.check),
-            padder.chunks.payload.eq(reader.chunks.payload),
+            chunks.payload.eq(reader.chunks.payload),
+            chunks.valid.eq(Mux(in_head, self.head.valid, reader.chunks.valid)),
+            self.head.ready.eq(chunks.ready & in_head),
+            reader.chunks.ready.eq(chunks.ready & ~in_head),
         ]
         with m.If(in_head):
             m.d.comb += [
-                padder.chunks.p.data.eq(self.head.payload),
-                padder.chunks.p.count.eq(CHUNK_BYTES),
-                padder.chunks.p.last.eq(0),
+                chunks.p.data.eq(self.head.payload),
+                chunks.p.count.eq(CHUNK_BYTES),
+                chunks.p.last.eq(0),
             ]
 
         with m.FSM():
@@ -136,31 +142,26 @@ class Sha512Lane(wiring.Component):
                     m.next = "message"
                     with m.If(self.request.p.head_units != 0):
                         m.next = "head"
-            with m.State("head"):
-                m.d.comb += [
-                    padder.chunks.valid.eq(self.head.valid),
-                    self.head.ready.eq(padder.chunks.ready),
-                ]
-                with m.If(self.head.valid & padder.chunks.ready):
-                    m.d.sync += head_chunks.eq(head_chunks - 1)
-                    with m.If(head_chunks == 1):
-                        m.d.sync += in_head.eq(0)
-                        m.next = "message"
-            with m.State("message"):
-                m.d.comb += [
-                    padder.chunks.valid.eq(reader.chunks.valid),
-                    reader.chunks.ready.eq(padder.chunks.ready),
-                ]
-                with m.If(reader.chunks.valid & reader.chunks.ready & reader.chunks.p.last):
-                    m.next = "result"
+            with m.State("head"), m.If(self.head.valid & self.head.ready):
+                m.d.sync += head_chunks.eq(head_chunks - 1)
+                with m.If(head_chunks == 1):
+                    m.d.sync += in_head.eq(0)
+                    m.next = "message"
+            passes = reader.chunks.valid & reader.chunks.ready & reader.chunks.p.last
+            with m.State("message"), m.If(passes):
+                m.next = "result"
             with m.State("result"):
                 m.d.comb += [
-                    self.result.valid.eq(sha.digest.valid),
-                    sha.digest.ready.eq(self.result.ready & self.result.p.last),
+                    self.result.valid.eq(settled),
+                    sha.digest.ready.eq(self.result.valid & self.result.ready & index.all()),
+                ]
+                m.d.sync += [
+                    word.eq(octets.word_select(index, WORD_BITS)),
+                    settled.eq(sha.digest.valid),
                 ]
                 with m.If(self.result.valid & self.result.ready):
-                    m.d.sync += index.eq(index + 1)
-                    with m.If(self.result.p.last):
+                    m.d.sync += [index.eq(index + 1), settled.eq(0), word.eq(0)]
+                    with m.If(index.all()):
                         m.next = "idle"
         return m
 
@@ -230,6 +231,7 @@ class EcdsaLane(wiring.Component):
         z = Signal(256)
         check = Signal(CHECK_BITS)
         index, gives_z, free = Signal(range(256 // WORD_BITS)), Signal(), Signal()
+        word, settled, clears = Signal(WORD_BITS), Signal(), Signal()
         m.d.comb += [
             generator.request.p.x.eq(x),
             generator.request.p.h1.eq(z),
@@ -237,10 +239,9 @@ class EcdsaLane(wiring.Component):
             sha.words.payload.eq(generator.words.payload),
             sha.words.valid.eq(generator.words.valid),
             generator.words.ready.eq(sha.words.ready),
+            self.request.ready.eq(free),
             self.result.p.job.eq(job),
-            self.result.p.word.eq(
-                Mux(gives_z, z.word_select(index, WORD_BITS), generator.result.p.word)
-            ),
+            self.result.p.word.eq(word),
             self.result.p.last.eq(~gives_z & generator.result.p.last),
             self.result.p.check.eq(check),
         ]
@@ -250,9 +251,11 @@ class EcdsaLane(wiring.Component):
             read = self._message(m, sha, hashing)
             with m.If(hashing):
                 m.d.sync += z.eq(sha.digest.payload)
+        m.d.sync += clears.eq(0)
+        with m.If(clears):
+            m.d.sync += [x.eq(0), z.eq(0)]
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += self.request.ready.eq(free)
                 m.d.sync += free.eq(generator.idle)
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [
@@ -282,15 +285,19 @@ class EcdsaLane(wiring.Component):
                 m.d.comb += [
                     generator.digest.valid.eq(sha.digest.valid),
                     sha.digest.ready.eq(generator.digest.ready),
-                    self.result.valid.eq(generator.result.valid),
-                    generator.result.ready.eq(self.result.ready & ~gives_z),
+                    self.result.valid.eq(settled),
+                    generator.result.ready.eq(settled & self.result.ready & ~gives_z),
+                ]
+                m.d.sync += [
+                    word.eq(Mux(gives_z, z.word_select(index, WORD_BITS), generator.result.p.word)),
+                    settled.eq(generator.result.valid),
                 ]
                 with m.If(self.result.valid & self.result.ready):
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [index.eq(index + 1), settled.eq(0), word.eq(0)]
                     with m.If(index.all()):
                         m.d.sync += gives_z.eq(0)
                     with m.If(self.result.p.last):
-                        m.d.sync += [x.eq(0), z.eq(0)]
+                        m.d.sync += clears.eq(1)
                         m.next = "idle"
         return m
 
@@ -298,7 +305,7 @@ class EcdsaLane(wiring.Component):
         """Feed the hash unit from the message while ``hashing``; the message's check."""
         m.submodules.reader = reader = MessageReader(self._page_width)
         m.submodules.padder = padder = Padder(256, wire.MAX_MESSAGE_BYTES)
-        wiring.connect(m, reader.chunks, padder.chunks)
+        wiring.connect(m, registered(m, reader.chunks), padder.chunks)
         wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
         wiring.connect(m, wiring.flipped(self.message), reader.message)
         request = self.request

@@ -115,7 +115,9 @@ class Sha2(wiring.Component):
         step = Signal()
         secrets = [*schedule, *chain, *state, partial, key_word, sum_h, sum_dh]
 
-        constants = Memory(shape=width, depth=rounds, init=sha.round_constants)
+        constants = Memory(
+            shape=width, depth=rounds, init=sha.round_constants, attrs={"ram_style": "block"}
+        )
         m.submodules.constants = constants
         constant = constants.read_port()
         m.d.comb += [

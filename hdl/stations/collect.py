@@ -62,7 +62,7 @@ class Collect(wiring.Component):
         of_sha512, is_load = Signal(), Signal()
         job, slot = Signal(range(self.jobs)), Signal.like(self.record.slot)
         word, count = Signal(256), Signal(range(256 // WORD_BITS))
-        gathers, last = Signal(), Signal()
+        gathers, last, check = Signal(), Signal(), Signal(CHECK_BITS)
         differs = Signal(CHECK_BITS // _GROUP_BITS)
         m.d.comb += [
             self.record_job.eq(job),
@@ -82,7 +82,11 @@ class Collect(wiring.Component):
             self.nonce.ready.eq(gathers & ~of_sha512),
         ]
         with m.If(gathers & valid):
-            m.d.sync += [word.eq(Cat(word, lane.word)[WORD_BITS:]), count.eq(count + 1)]
+            m.d.sync += [
+                word.eq(Cat(word, lane.word)[WORD_BITS:]),
+                check.eq(lane.check),
+                count.eq(count + 1),
+            ]
 
         with m.FSM():
             with m.State("idle"):
@@ -101,7 +105,7 @@ class Collect(wiring.Component):
                     m.d.sync += [
                         is_load.eq(of_sha512 & (self.record.kind == Kind.LOAD_ED25519)),
                         slot.eq(self.record.slot),
-                        differs.eq(_differences(lane.check, self.record.check)),
+                        differs.eq(_differences(check, self.record.check)),
                     ]
                 m.next = "write"
             with m.State("write"):
@@ -128,7 +132,7 @@ class Collect(wiring.Component):
                         m.next = after
             with m.State("done"):
                 m.d.comb += self.hashed.valid.eq(1)
-                m.d.sync += word.eq(0)
+                m.d.sync += [word.eq(0), check.eq(0)]
                 with m.If(self.hashed.ready):
                     m.next = "idle"
         return m

@@ -79,7 +79,7 @@ class Feed(wiring.Component):
         m = Module()
         job, second, hashed = Signal(range(self.jobs)), Signal(), Signal()
         # the secret or the point; the public key or the digest
-        first, other, parity = Signal(256), Signal(256), Signal()
+        first, other, parity, clears = Signal(256), Signal(256), Signal(), Signal()
         record = self.record
         m.d.comb += [
             self.record_job.eq(job),
@@ -90,6 +90,9 @@ class Feed(wiring.Component):
             self.secret.index.eq(keystore.Word.RAW),
         ]
         self._offer(m, job, second, hashed, first, other)
+        m.d.sync += clears.eq(0)
+        with m.If(clears):
+            m.d.sync += [first.eq(0), other.eq(0), parity.eq(0)]
 
         with m.FSM():
             with m.State("idle"):
@@ -166,7 +169,7 @@ class Feed(wiring.Component):
                     m.next = "clear"
             with m.State("clear"):
                 # an idle read leaves the secret port on a word of no use
-                m.d.sync += [first.eq(0), other.eq(0), parity.eq(0)]
+                m.d.sync += clears.eq(1)
                 m.next = "idle"
         return m
 

@@ -84,7 +84,7 @@ class Finish(wiring.Component):
         m = Module()
         current = Signal(self.finish.payload.shape())
         cycles = Signal(32)
-        first, other = Signal(256), Signal(256)
+        first, other, clears = Signal(256), Signal(256), Signal()
         record = self.record
         is_load, is_ed25519 = Signal(), Signal()
         is_good = current.status == Status.OK
@@ -100,6 +100,9 @@ class Finish(wiring.Component):
             self.words.eq(Cat(first, other)),
         ]
         self._reply(m, current, cycles, is_load, is_ed25519)
+        m.d.sync += clears.eq(0)
+        with m.If(clears):
+            m.d.sync += [first.eq(0), other.eq(0)]
 
         with m.FSM(init="sweep") as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("idle"))
@@ -135,8 +138,9 @@ class Finish(wiring.Component):
             with m.State("read"):
                 self._read(m, current, is_load, is_ed25519, first, other)
             with m.State("checked"):
-                with m.If(~is_good):
-                    m.d.sync += [first.eq(0), other.eq(0)]
+                m.d.sync += clears.eq(~is_good)
+                m.next = "cleared"
+            with m.State("cleared"):
                 m.next = "reply"
                 with m.If(is_load):
                     m.next = "publish"
@@ -168,7 +172,7 @@ class Finish(wiring.Component):
                     m.next = "wipe"
             with m.State("wipe"):
                 m.d.comb += self.wipe.valid.eq(1)
-                m.d.sync += [first.eq(0), other.eq(0)]
+                m.d.sync += clears.eq(1)
                 with m.If(self.wipe.ready):
                     m.next = "free"
                     with m.If((record.op == Op.SIGN_MESSAGE) & (record.length != 0)):

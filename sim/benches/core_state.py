@@ -93,6 +93,7 @@ DATA_REGISTERS = {
     "jobs.event": "recovery id of the last job",
     "jobs.queue_finish._?_": "recovery id of the last job",
     "finish.current": "recovery id of the last job",
+    "replier.taken": "recovery id of the last job",
     KEY_PORTS: "the word read last of a key that is still loaded",
     "requests__payload": "the bench's noise",
 }

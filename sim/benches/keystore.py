@@ -106,7 +106,10 @@ class Store:
 
     async def damaged(self, port: str, slot: int, index: int) -> bool:
         await self.read(port, slot, index)
-        return bool(int(getattr(self.dut, f"{port}__damaged").value))
+        await ReadOnly()
+        damaged = bool(int(getattr(self.dut, f"{port}__damaged").value))
+        await RisingEdge(self.dut.clk)
+        return damaged
 
     async def load(self, slot: int, curve: wire.CurveId) -> list[int]:
         """Load random words, secret ones first."""
@@ -126,7 +129,8 @@ class Store:
             await RisingEdge(self.dut.clk)
 
     async def stored(self) -> list[int]:
-        """All words of both memories, after the clock edge that has just come, without guards."""
+        """All words of both memories, a clock after the edge that has just come, without guards."""
+        await RisingEdge(self.dut.clk)
         await ReadOnly()
         size = SLOTS * keystore.SECRET_WORDS
         secrets, copy = (
@@ -134,7 +138,7 @@ class Store:
             for memory in (self.dut.secrets, self.dut.secrets_copy)
         )
         assert secrets == copy
-        publics = [int(self.dut.publics[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)]
+        publics = [int(self.dut.publics.words[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)]
         await RisingEdge(self.dut.clk)
         words = [bfm.unpack(keystore.Stored, stored) for stored in secrets + publics]
         assert all(bool(each["word"]) >= bool(each["guard"]) for each in words), "a guard is left"
@@ -174,7 +178,7 @@ async def altered_words(dut: Any) -> None:
     ports = {
         "engine": dut.secrets.words,
         "hash": dut.secrets_copy.words,
-        "public": dut.publics,
+        "public": dut.publics.words,
     }
     for port, memory in ports.items():
         words = keystore.PUBLIC_WORDS if port == "public" else keystore.SECRET_WORDS
