@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-chaos test-guest test-budget boards test-netlist test-boards release-check lint format docs figures budget bitstreams clean
+.PHONY: help setup tools demo test test-chaos test-full test-guest test-budget boards test-netlist test-boards release-check lint format docs figures budget bitstreams clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -49,6 +49,10 @@ test: lint ## Lint, types and every test not marked slow
 test-chaos: setup ## 100,000 requests for each kind of fault, on models; 300 on virtual boards
 	@INTAGLIO_CHAOS_REQUESTS=$(or $(REQUESTS),100000) PATH="$(CURDIR)/$(BIN):$$PATH" \
 	  $(BIN)/pytest -n $(WORKERS) --timeout 7200 tests/host/chaos $(ARGS)
+
+test-full: setup ## The whole core at FULL_PROFILES="full ...", 256 signatures of each kind under stalls
+	@INTAGLIO_PROFILES="$(or $(FULL_PROFILES),full)" PATH="$(CURDIR)/$(BIN):$$PATH" \
+	  $(BIN)/pytest -m slow --timeout 3600 tests/cosim/test_profiles.py $(ARGS)
 
 test-guest: setup ## A Linux guest drives the virtual PCIe board (needs mmdebstrap and Debian's mirrors)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -m slow tests/pcie/test_guest.py $(ARGS)

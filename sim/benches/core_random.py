@@ -22,6 +22,7 @@ from intaglio.wire import CurveId, Op, Status
 LENGTHS = (0, 1, 55, 56, 63, 64, 111, 112, 127, 128, 4095, 4096)
 """Around the blocks of both hashes, the pages of the pool, and the longest."""
 
+COUNT = int(os.environ.get("COUNT", "8"))
 STALL = float(os.environ.get("STALL", "0"))
 KEYS = tuple(CURVES[slot % 2] for slot in range(4))
 """Curve of the keys in slots 0..3."""
@@ -88,6 +89,26 @@ async def interleavings(dut: Any) -> None:
     tags = [tag for tag in pair.order if tag > first]
     bfm.record("most_jobs", most)
     bfm.record("overtakings", sum(a > b for a, b in pairwise(tags)))
+
+
+@cocotb.test()
+async def signatures(dut: Any) -> None:
+    """COUNT signatures by each curve, of messages and digests, every byte as the golden core's."""
+    pair = Pair(dut, stall=STALL)
+    await pair.start()
+    await loaded(pair)
+    chosen = [
+        sign(Op.SIGN_MESSAGE, curve, random.randbytes(random.randrange(300)))
+        for curve in CURVES
+        for _ in range(COUNT)
+    ]
+    chosen += [sign(Op.SIGN_DIGEST, CurveId.SECP256K1, random.randbytes(32)) for _ in range(COUNT)]
+    random.shuffle(chosen)
+    for op, body, fields in chosen:
+        await pair.submit(op, body, **fields)
+    await pair.settle()
+    check_clean(dut, loaded=range(len(KEYS)))
+    bfm.record("signatures", len(chosen))
 
 
 def few_requests(order: random.Random) -> list[Request]:

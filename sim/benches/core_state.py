@@ -12,6 +12,7 @@ from cocotb.handle import ArrayObject, HierarchyObject
 from intaglio.hdl.field.inverter import CHUNKS
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS
 from intaglio.sim.benches.core_build import TOP
+from intaglio.sim.benches.core_host import PROFILE
 
 State = dict[str, tuple[int, ...]]
 """Words of each memory and register (one word), by its path below the core."""
@@ -21,12 +22,18 @@ CONTEXTS = (
     *(f"barrel.contexts.{name}_words.words" for name in ("digit", "outbox", "inbox")),
     "barrel.contexts.flag_words",
 )
-INVERTER = tuple(f"invert.inverter0.numbers{chunk}" for chunk in range(CHUNKS))
+INVERTERS = tuple(
+    f"invert.inverter{unit}.numbers{chunk}"
+    for unit in range(PROFILE.inverters)
+    for chunk in range(CHUNKS)
+)
+NONCES = tuple(f"nonce_{lane}" for lane in range(PROFILE.ecdsa_lanes))
+HASHES = (*NONCES, *(f"sha512_{lane}" for lane in range(PROFILE.sha512_lanes)))
 ZERO_MEMORIES = (
     *CONTEXTS,
-    *INVERTER,
+    *INVERTERS,
     "barrel.high_words.words",
-    "nonce_0.generator.store",
+    *(f"{lane}.generator.store" for lane in NONCES),
     "pool.words.words",
 )
 """Hold secrets or messages while jobs run, and nothing when none does."""
@@ -46,8 +53,7 @@ ROMS = (
     "barrel.rom",
     "barrel.constants",
     *(f"barrel.table.table{i}" for i in range(3)),
-    "nonce_0.sha.constants",
-    "sha512_0.sha.constants",
+    *(f"{lane}.sha.constants" for lane in HASHES),
 )
 
 RECORDS = tuple(f"jobs.records_{reader}.words" for reader in ("event", 0, 1, 2))
@@ -84,9 +90,9 @@ KEY_PORTS = "keys*._?_"
 """Registers of the key store's read ports."""
 
 DATA_REGISTERS = {
-    "sha512_0.reader.check": "check of the last message",
-    "nonce_0.reader.check": "check of the last message",
-    "nonce_0.check": "check of the last message",
+    "sha512_?.reader.check": "check of the last message",
+    "nonce_?.reader.check": "check of the last message",
+    "nonce_?.check": "check of the last message",
     "jobs.record*": "check of the last message",
     "jobs.ended._?_": "flags of the last program",
     "jobs.flags": "flags of the last program",

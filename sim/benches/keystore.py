@@ -138,7 +138,9 @@ class Store:
             for memory in (self.dut.secrets, self.dut.secrets_copy)
         )
         assert secrets == copy
-        publics = [int(self.dut.publics.words[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)]
+        publics = [
+            int(self.dut.publics.words[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)
+        ]
         await RisingEdge(self.dut.clk)
         words = [bfm.unpack(keystore.Stored, stored) for stored in secrets + publics]
         assert all(bool(each["word"]) >= bool(each["guard"]) for each in words), "a guard is left"
