@@ -54,25 +54,28 @@ class Size:
     sha512_lanes: int
     ecdsa_lanes: int
     inverters: int
-    handover: int = 4
+    handover: int = 9
     message_bytes: int = 100
     release_check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
 
 
 SMALL = Size(
-    4, interval=16, latency=48, slots=3, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=49, slots=3, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=44, slots=12, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(4, interval=4, latency=45, slots=12, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
-    5, interval=1, latency=43, slots=44, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
+    5, interval=1, latency=44, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
+
+RESULT_CLOCKS = 2 * 16 + 4
+"""Clocks in which a lane's result leaves, and the next job comes."""
 
 Process = Generator[Event, None, None]
 """What one job or service does: it yields what it waits for."""
@@ -235,12 +238,12 @@ class Simulation:
     def _steps(self, curve: Curve) -> Process:
         for number, (station, what) in enumerate(self.routes[curve]):
             if station == Station.SHA512:
-                # FIPS 180-4: a byte 80 and 16 bytes of length follow; 4 clocks for the job
+                # FIPS 180-4: a byte 80 and 16 bytes of length follow
                 head = 64 if number else 32
                 blocks = -(-(head + self.size.message_bytes + 17) // 128)
-                yield from self._lane("sha512", blocks * block_clocks(512) + 4)
+                yield from self._lane("sha512", blocks * block_clocks(512) + 4 + RESULT_CLOCKS)
             elif station == Station.NONCE:
-                clocks = rfc6979.LOAD_CLOCKS + rfc6979.latency(SECP256K1.order)
+                clocks = rfc6979.LOAD_CLOCKS + rfc6979.latency(SECP256K1.order) + RESULT_CLOCKS
                 yield from self._lane("ecdsa", clocks, rest=rfc6979.WIPE_CLOCKS)
             elif station == Station.INVERT:
                 yield from self._inverse()

@@ -74,16 +74,21 @@ def test_keys_cannot_be_read(core: runner.Build) -> None:
     run(core, "core_secrets", "no_opcode_reads_a_key")
 
 
-def check_faults(measured: dict[str, Any], least: int) -> None:
-    """No class of faults ended as it must not (the bench sees to that); enough of them hit."""
+def check_faults(measured: dict[str, Any], least: int, rare: frozenset[str] = frozenset()) -> None:
+    """No class of faults ended as it must not (the bench sees to that); enough of them hit.
+
+    Of classes that are ``rare``, none need have.
+    """
     assert measured["faults"] >= least
     outcomes = measured["outcomes"]
-    for name in set(outcomes) - {"high words", "flags"}:
+    for name in set(outcomes) - {"high words", "flags"} - rare:
         assert outcomes[name].get("fault"), f"{name}: no fault hit, {outcomes[name]}"
 
 
 def test_faults(core: runner.Build) -> None:
-    check_faults(run(core, "core_faults", "faults_in_jobs", batches=2), 150)
+    # of a hundred flips in an outbox, one is in a word that is still to be read
+    rare = frozenset({"outbox"})
+    check_faults(run(core, "core_faults", "faults_in_jobs", batches=2), 150, rare)
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_a_lone_job_takes_its_instructions_and_blocks() -> None:
     engine = SMALL.latency * sum(lengths[step] for step in steps)
     lanes = 84 * 4 + cycles.INVERSION_CLOCKS
     extra = Simulation(SMALL).lone(Curve.ED25519) - engine - lanes
-    assert 0 < extra < 100
+    assert 0 < extra < 200
 
 
 def test_handover_must_take_a_clock() -> None:
