@@ -9,7 +9,8 @@ from intaglio.errors import FaultError
 SHORT = ("--seconds", "0.02")
 
 
-def test_table_of_a_closed_loop(run):
+def test_table_of_a_closed_loop(run, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     ran = run("bench", *SHORT)
     assert ran.status == 0
     for word in ("secp256k1, order, on soft:", "p99.99", "jitter", "encode", "closed loop"):
