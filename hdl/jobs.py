@@ -127,7 +127,8 @@ def record_layout(keys: int, pages: int) -> data.StructLayout:
 
     ``hashed``: the request carried a digest. ``page`` and ``length``: its message in the pool, and
     ``check`` the sum over that (see :class:`~intaglio.hdl.hash.reader.MessageReader`) as it came
-    in. ``start``: clock at which its last byte was taken.
+    in: of a message of 8 bytes, all of it. ``start``: clock at which its last byte was taken. A
+    record stays in its memory until the next job of its context.
     """
     return data.StructLayout(
         {

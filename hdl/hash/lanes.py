@@ -68,9 +68,9 @@ class Sha512Lane(wiring.Component):
 
     Timing
     ------
-    84 clocks a block and 1, from the edge that takes a request to the first that may take its
-    result, if the pool is never late (measured: README of this folder); 1 more without a head.
-    The next request is taken after the result.
+    84 clocks a block and 4, from the edge that takes a request to the first that may take a word of
+    its result, if head and pool are never late (measured: README of this folder). A word every two
+    clocks; the next request is taken after the last.
 
     Security
     --------
@@ -194,9 +194,10 @@ class EcdsaLane(wiring.Component):
 
     Timing
     ------
-    :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS` and the order's ``latency`` there; a message adds
-    68 clocks a block and 1, if the pool is never late (measured: README of this folder). The next
-    request is taken :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after the result.
+    :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS`, the order's ``latency`` there and 1, to the
+    first word of the result; a message adds 68 clocks a block and at most 4, if the pool is never
+    late (measured: README of this folder). A word every two clocks; the next request is taken
+    :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after the last.
 
     Security
     --------
