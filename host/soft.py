@@ -18,7 +18,7 @@ from typing import Any
 from intaglio import check
 from intaglio.curve import Curve
 from intaglio.deadline import check_due
-from intaglio.errors import ClosedError, DeadlineError, IntaglioError, InvalidKeyError
+from intaglio.errors import ClosedError, DeadlineError, InputError, IntaglioError, InvalidKeyError
 from intaglio.metrics import DeviceStats
 from intaglio.signer import Secret, Signer, SignItem, done, failed, unknown_key
 from intaglio.softkey import Sign, SoftKey, soft_key
@@ -206,6 +206,8 @@ class SoftSigner(Signer):
 def open_soft(url: ParsedUrl) -> SoftSigner:
     """Signer for ``soft:``; ``soft:?workers=2`` sets the threads of ``sign_many`` (1..64)."""
     url.allow("workers")
+    if url.path:
+        raise InputError(f"device URL {url.text!r}: write soft: or soft:?workers=N")
     return SoftSigner(url.integer("workers", min(_cores(), MAX_WORKERS), 1, MAX_WORKERS))
 
 

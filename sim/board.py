@@ -235,7 +235,7 @@ def open_transport(url: ParsedUrl) -> Transport:
         return pcie_board.open_transport(url)
     url.allow("profile")
     if url.path:
-        raise LinkError(f"device URL {url.text!r}: write sim: or sim:pcie, and ?profile=NAME")
+        raise InputError(f"device URL {url.text!r}: write sim: or sim:pcie, and ?profile=NAME")
     board = VirtualBoard(url.params.get("profile", DEFAULT_PROFILE))
     try:
         board.start()

@@ -136,7 +136,7 @@ def open_transport(url: ParsedUrl) -> Transport:
     found = [point for point in entry_points(group=GROUP) if point.name == url.scheme]
     if not found:
         known = ", ".join(sorted({f"{point.name}:" for point in entry_points(group=GROUP)}))
-        raise LinkError(
+        raise InputError(
             f"device URL {url.text!r} has an unknown scheme {url.scheme!r}: "
             f"known are soft:, pool:, {known}"
         )

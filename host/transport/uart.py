@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import serial
 
-from intaglio.errors import LinkError
+from intaglio.errors import InputError, LinkError
 from intaglio.transport.base import ParsedUrl, Transport
 
 DEFAULT_BAUD = 3_000_000
@@ -105,8 +105,11 @@ class UartTransport(Transport):
 
 
 def open_transport(url: ParsedUrl) -> UartTransport:
-    """Open ``uart:PATH?baud=N``. Raises :class:`LinkError` if there is no such port."""
+    """Open ``uart:PATH?baud=N``.
+
+    Raises :class:`InputError` without a path, :class:`LinkError` if there is no such port.
+    """
     url.allow("baud")
     if not url.path:
-        raise LinkError("device URL 'uart:' names no port: write e.g. uart:/dev/ttyUSB0")
+        raise InputError("device URL 'uart:' names no port: write e.g. uart:/dev/ttyUSB0")
     return UartTransport(url.path, url.integer("baud", DEFAULT_BAUD, 300, 12_000_000))

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from intaglio import frame, wire
-from intaglio.errors import LinkError
+from intaglio.errors import InputError, LinkError
 from intaglio.sim.model.core import GoldenCore
 from intaglio.transport.base import ParsedUrl, Transport
 
@@ -185,7 +185,7 @@ def open_transport(url: ParsedUrl) -> Transport:
         url.allow(*core, "dma_faults", "gone_after")
         return _open_pcie(url, new_core, rng)
     if url.path:
-        raise LinkError(f"device URL {url.text!r}: write model: or model:pcie")
+        raise InputError(f"device URL {url.text!r}: write model: or model:pcie")
     rates = ("drop", "corrupt", "dup", "trunc")
     url.allow(*rates, *core, "silent_after", "latency")
     silent_after = url.integer("silent_after", 1 << 62, 0, 1 << 62)

@@ -24,6 +24,11 @@ def test_parts_of_a_url():
     [
         ("", "has no scheme"),
         ("/dev/ttyUSB0", "has no scheme"),
+        ("usb:1", "unknown scheme 'usb': known are soft:, pool:, model:, pcie:, sim:, uart:"),
+        ("uart:", "names no port: write e.g. uart:/dev/ttyUSB0"),
+        ("soft:fast", r"write soft: or soft:\?workers=N"),
+        ("sim:full", r"write sim: or sim:pcie, and \?profile=NAME"),
+        ("model:big", "write model: or model:pcie"),
         ("sim:?profile", "write parameters as"),
         ("sim:?a=1&a=2", "gives a parameter twice"),
         ("soft:?speed=9", "unknown parameter 'speed': known are workers"),
@@ -49,8 +54,6 @@ def test_a_timeout_must_be_positive(timeout_s):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("usb:1", "unknown scheme 'usb': known are soft:, pool:, model:, pcie:, sim:, uart:"),
-        ("uart:", "names no port: write e.g. uart:/dev/ttyUSB0"),
         ("uart:/dev/nothing", "cannot open serial port '/dev/nothing' .*No such file"),
         ("uart:/dev/null", "cannot open serial port '/dev/null'"),
     ],

@@ -1,4 +1,7 @@
-"""Devices that stop answering or speak another version: one sentence, no traceback, status 1."""
+"""Devices that stop answering or speak another version: one sentence, no traceback, status 1.
+
+A URL that names none is a wrong command line: status 2.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,17 @@ def test_a_port_that_never_answers(run, command: tuple[str, ...]) -> None:
     sentences = [line for line in result.err.splitlines() if "warning" not in line]
     assert len(sentences) == 1
     assert port in sentences[0]
+    assert SECRET not in result.err
+
+
+@pytest.mark.parametrize("command", [SIGN, ("info",), ("demo",), ("bench",), ("selftest",)])
+@pytest.mark.parametrize("url", ["nowhere:", "sim:full", "soft:?fast=1", "/dev/ttyUSB0"])
+def test_a_url_that_makes_no_sense_is_a_wrong_command_line(
+    run, command: tuple[str, ...], url: str
+) -> None:
+    result = run(*command, "--device", url)
+    assert (result.status, result.out) == (2, "")
+    assert url in result.err
     assert SECRET not in result.err
 
 
