@@ -26,7 +26,7 @@ from .stations.feed import Feed
 from .stations.finish import Finish
 from .stations.invert import Invert
 from .stations.words import key_write_layout
-from .stream import Packet, distribute, merge, merge_packets
+from .stream import Packet, distribute, merge, merge_registered, registered
 
 
 class SigningCore(wiring.Component):
@@ -115,8 +115,8 @@ class SigningCore(wiring.Component):
         # a job's way
         connect(m, flipped(self.requests), intake.requests)
         connect(m, intake.new, jobs.new)
-        connect(m, jobs.sha512, feed.sha512_jobs)
-        connect(m, jobs.nonce, feed.nonce_jobs)
+        connect(m, registered(m, jobs.sha512), feed.sha512_jobs)
+        connect(m, registered(m, jobs.nonce), feed.nonce_jobs)
         for name, group in (("sha512", sha512), ("nonce", nonce)):
             for i, lane in enumerate(group):
                 m.submodules[f"{name}_{i}"] = lane
@@ -126,11 +126,12 @@ class SigningCore(wiring.Component):
                 for lane in group
             ]
             distribute(m, source, sinks)
-            merge_packets(m, [lane.result for lane in group], getattr(collect, name))
+            results = [lane.result for lane in group]
+            merge_registered(m, results, getattr(collect, name), ends=lambda word: word.last)
         # one lane at a time waits for its head
         distribute(m, feed.head, [(lane.head, 1) for lane in sha512])
         connect(m, collect.hashed, jobs.hashed)
-        connect(m, jobs.engine, barrel.start)
+        connect(m, registered(m, jobs.engine), barrel.start)
         connect(m, jobs.invert, invert.jobs_in)
         connect(m, invert.inverted, jobs.inverted)
         connect(m, jobs.finish, finish.finish)
@@ -154,7 +155,7 @@ class SigningCore(wiring.Component):
         for n, lane in enumerate(readers):
             connect(m, lane.fetch, getattr(pool, f"read_{n}"))
             connect(m, getattr(pool, f"data_{n}"), lane.message)
-        merge(m, [finish.release, intake.release], pool.release)
+        merge_registered(m, [finish.release, intake.release], pool.release)
         m.d.comb += [
             intake.free_pages.eq(pool.free_pages),
             barrel.digest.eq(intake.digest),
@@ -183,21 +184,24 @@ class SigningCore(wiring.Component):
         """Which job contexts are free, and which of them is the next job's."""
         slots = self.profile.job_slots
         taken = Signal(slots, init=(1 << slots) - 1)  # a reset has them wiped first
-        active, offered, index = Signal(init=1), Signal(), Signal(range(slots))
-        m.d.sync += active.eq(taken.any())
+        active, offered, take = Signal(init=1), Signal(), Signal()
+        index, freed = Signal(range(slots)), Signal.like(finish.free)
+        m.d.sync += [active.eq(taken.any() | take), take.eq(0), freed.eq(finish.free)]
         m.d.comb += [
             intake.jobs_active.eq(active),
             intake.job.free.eq(offered),
             intake.job.index.eq(index),
         ]
-        with m.If(intake.take_job):
-            m.d.sync += [taken.bit_select(index, 1).eq(1), offered.eq(0), active.eq(1)]
+        with m.If(take):
+            m.d.sync += taken.bit_select(index, 1).eq(1)
         with m.Elif(taken.bit_select(index, 1)):
             m.d.sync += index.eq(Mux(index == slots - 1, 0, index + 1))
         with m.Else():
             m.d.sync += offered.eq(1)
-        with m.If(finish.free.enable):
-            m.d.sync += taken.bit_select(finish.free.job, 1).eq(0)
+        with m.If(intake.take_job):
+            m.d.sync += [take.eq(1), offered.eq(0), active.eq(1)]
+        with m.If(freed.enable):
+            m.d.sync += taken.bit_select(freed.job, 1).eq(0)
 
     def _keys(
         self,
@@ -222,8 +226,17 @@ class SigningCore(wiring.Component):
             intake.key_write.ready.eq(loaded.ready),
         ]
         chosen = stream.Signature(key_write_layout(self.profile.key_slots)).create()
-        merge(m, [collect.key_write, finish.key_write, loaded], chosen)
-        write = barrel.key_write
+        merge_registered(m, [collect.key_write, finish.key_write, loaded], chosen)
+        write = Signal.like(barrel.key_write)
+        m.d.sync += [
+            write.eq(0),
+            keys.acquire.eq(intake.acquire),
+            keys.acquire_slot.eq(intake.key_slot),
+            keys.release.eq(finish.key_release),
+            keys.release_slot.eq(finish.record.slot),
+        ]
+        with m.If(barrel.key_write.enable):
+            m.d.sync += write.eq(barrel.key_write)
         m.d.comb += [
             chosen.ready.eq(~write.enable),
             keys.write.en.eq(write.enable | chosen.valid),
@@ -235,10 +248,6 @@ class SigningCore(wiring.Component):
             intake.key_info.eq(keys.info_0),
             keys.slot_1.eq(replier.key_slot),
             replier.key_info.eq(keys.info_1),
-            keys.acquire.eq(intake.acquire),
-            keys.acquire_slot.eq(intake.key_slot),
-            keys.release.eq(finish.key_release),
-            keys.release_slot.eq(finish.record.slot),
             keys.engine.en.eq(1),
             keys.engine.slot.eq(barrel.key_read.key),
             keys.engine.index.eq(barrel.key_read.index),
@@ -262,18 +271,22 @@ class SigningCore(wiring.Component):
     ) -> None:
         """Ports that stations share: the feed goes first, the replies last."""
         public = feed.public
+        users = (feed, invert, finish)
+        asked, owner, free = Signal.like(feed.outbox), Signal(len(users)), Signal()
         m.d.comb += [
-            feed.outbox_taken.eq(barrel.outbox_taken),
-            invert.outbox_taken.eq(barrel.outbox_taken & ~feed.outbox.want),
-            finish.outbox_taken.eq(barrel.outbox_taken & ~feed.outbox.want & ~invert.outbox.want),
+            free.eq(~asked.want | barrel.outbox_taken),
+            barrel.outbox.job.eq(asked.job),
+            barrel.outbox.index.eq(asked.index),
         ]
-        for i, user in enumerate((feed, invert, finish)):
+        with m.If(free):
+            m.d.sync += asked.want.eq(0)
+        for i, user in enumerate(users):
             with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
-                m.d.comb += [
-                    barrel.outbox.job.eq(user.outbox.job),
-                    barrel.outbox.index.eq(user.outbox.index),
-                ]
-        for user in (feed, invert, finish):
+                m.d.comb += user.outbox_taken.eq(free)
+                with m.If(free):
+                    m.d.sync += [asked.eq(user.outbox), owner.eq(1 << i)]
+        for i, user in enumerate(users):
+            m.d.sync += user.outbox_found.eq(asked.want & barrel.outbox_taken & owner[i])
             m.d.comb += user.outbox_word.eq(barrel.outbox_word)
         for user in (feed, finish):
             m.d.comb += user.outbox_damaged.eq(barrel.outbox_damaged)

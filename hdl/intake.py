@@ -176,16 +176,18 @@ class Intake(wiring.Component):
                     m.next = "body"
             with m.State("body"), m.If(body.done):
                 m.d.sync += in_body.eq(0)
-                m.next = "decide"
+                m.next = "rank"
                 with m.If(keeps):
                     m.next = "stored"
             with m.State("stored"):
                 m.d.comb += self.written.ready.eq(1)
                 with m.If(self.written.valid):
                     m.d.sync += page.eq(self.written.payload.page)
-                    m.next = "decide"
+                    m.next = "rank"
+            with m.State("rank"):
+                self._rank(m, header, status, takes_tag, differs)
             with m.State("decide"):
-                self._decide(m, header, status, takes_tag, differs, keeps, session)
+                self._decide(m, header, status, keeps, session)
             with m.State("refund"):
                 m.d.comb += [
                     self.release.valid.eq(1),
@@ -236,36 +238,42 @@ class Intake(wiring.Component):
                 m.d.sync += taken.eq(0)
                 m.d.comb += self.short.eq(1)
 
-    def _decide(
+    def _rank(
         self,
         m: Module,
         header: data.View,
         status: Signal,
         takes_tag: Signal,
         differs: Signal,
-        keeps: Value,
-        session: Signal,
     ) -> None:
-        """With the body's true length known: refuse, or go and do it."""
+        """With the body's true length known: the status, and whether the tag counts."""
         of_format = (Status.BAD_VERSION, Status.BAD_OP)
         of_session = (Status.STALE_SESSION, Status.DUPLICATE)
         opens = header.op == Op.OPEN
         wrong_length = Signal()
-        final = Signal(Status)
         ranks_before = Cat(status == earlier for earlier in of_format).any() | (
             Cat(status == earlier for earlier in of_session).any() & ~opens
         )
-        m.d.comb += [
-            wrong_length.eq(differs & ~ranks_before),
-            final.eq(Mux(wrong_length, Status.BAD_LENGTH, status)),
-        ]
-        m.d.sync += status.eq(final)
+        m.d.comb += wrong_length.eq(differs & ~ranks_before)
+        with m.If(wrong_length):
+            m.d.sync += status.eq(Status.BAD_LENGTH)
         with m.If(takes_tag & ~(opens & wrong_length)):
             m.d.sync += self.last_tag.eq(header.tag)
-        with m.If(final != Status.OK):
+        m.next = "decide"
+
+    def _decide(
+        self,
+        m: Module,
+        header: data.View,
+        status: Signal,
+        keeps: Value,
+        session: Signal,
+    ) -> None:
+        """Refuse, or go and do it."""
+        with m.If(status != Status.OK):
             m.d.comb += [
-                self.duplicate.eq(final == Status.DUPLICATE),
-                self.refused.eq(final != Status.DUPLICATE),
+                self.duplicate.eq(status == Status.DUPLICATE),
+                self.refused.eq(status != Status.DUPLICATE),
             ]
             m.next = "reply"
             with m.If(keeps):
@@ -331,8 +339,6 @@ class Intake(wiring.Component):
             ]
         stored = Signal()
         m.d.comb += [
-            self.digest.enable.eq(hashed & ~stored),
-            self.new.valid.eq(~hashed | stored),
             self.new.payload.job.eq(self.job.index),
             record.op.eq(header.op),
             record.tag.eq(header.tag),
@@ -342,11 +348,15 @@ class Intake(wiring.Component):
             self.digest.job.eq(self.job.index),
             self.digest.word.eq(reverse_bytes(body.word)),
         ]
+        m.d.sync += [
+            self.digest.enable.eq(hashed & ~stored),
+            self.new.valid.eq(~hashed | stored),
+        ]
         with m.If(self.digest.enable & self.digest_taken):
-            m.d.sync += stored.eq(1)
+            m.d.sync += [self.digest.enable.eq(0), stored.eq(1)]
         with m.If(self.new.valid & self.new.ready):
             m.d.comb += [self.take_job.eq(1), self.acquire.eq(1)]
-            m.d.sync += stored.eq(0)
+            m.d.sync += [self.new.valid.eq(0), stored.eq(0)]
             m.next = "clear"
 
     def _reply(self, m: Module, header: data.View, status: Signal) -> None:

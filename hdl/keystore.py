@@ -73,6 +73,13 @@ def Info(jobs: int) -> data.StructLayout:
     )
 
 
+def _Change(slots: int) -> data.StructLayout:
+    """Shape of what a slot becomes: ``renews`` its curve and generation too."""
+    info = Info(1)
+    members = {name: info[name].shape for name in ("state", "curve", "generation")}
+    return data.StructLayout({"enable": 1, "slot": range(slots), "renews": 1, **members})
+
+
 def _read_port(slots: int, words: int, bits: int) -> Signature:
     return Signature(
         {
@@ -114,7 +121,7 @@ class KeyStore(Component):
     acquire, release : In(1), acquire_slot, release_slot : In(range(slots))
         Pulses: a job (loading is one too) begins or ends to use a slot.
     write : In(write port: en, slot, index : Word, data : 256 bits)
-        Stores a word of a LOADING slot, a clock later, once ``busy`` has fallen after its
+        Stores a word of a LOADING slot, two clocks later, once ``busy`` has fallen after its
         ``BEGIN_LOAD``; for a slot in another state it does nothing.
     engine, hash : In(read port: en, slot, index : 0..3, data, damaged)
         Secret words, one clock after ``en``; 260 bits zero-extended for the engine, 256 for hashes.
@@ -176,15 +183,30 @@ class KeyStore(Component):
         wipe_slot = Signal(range(self.slots))
         wipe_index = Signal(range(SECRET_WORDS))
         wipe_last = Signal(range(self.slots), init=self.slots - 1)
-        wipes, cleans, empties = Signal(), Signal(), Signal()
+        wipes, cleans, renews = Signal(), Signal(), Signal()
+        # what the slots being wiped become
+        state, curve = Signal(State), Signal(CurveId)
+        generation = Signal(GENERATION_BITS)
+        change = Signal(_Change(self.slots))
+        m.d.sync += [generation.eq(info[wipe_slot].generation + 1), change.enable.eq(0)]
+        with m.If(change.enable):
+            slot = info[change.slot]
+            m.d.sync += slot.state.eq(change.state)
+            with m.If(change.renews):
+                m.d.sync += [slot.curve.eq(change.curve), slot.generation.eq(change.generation)]
 
-        write = self.write.signature.flip().create()
-        m.d.sync += [
-            write.en.eq(self.write.en & (info[self.write.slot].state == State.LOADING)),
-            write.slot.eq(self.write.slot),
-            write.index.eq(self.write.index),
-            write.data.eq(Mux(self.write.en, self.write.data, 0)),
-        ]
+        asked, write = (self.write.signature.flip().create() for _ in range(2))
+        for now, before in ((asked, self.write), (write, asked)):
+            m.d.sync += [
+                now.en.eq(before.en),
+                now.slot.eq(before.slot),
+                now.index.eq(before.index),
+                now.data.eq(before.data),
+            ]
+        with m.If(~self.write.en):
+            m.d.sync += asked.data.eq(0)
+        with m.If(info[asked.slot].state != State.LOADING):
+            m.d.sync += write.en.eq(0)
         self._memories(m, info, write, Cat(wipe_index, wipe_slot), wipes, cleans)
         self._count_jobs(m, info)
         for n in range(self.lookups):
@@ -193,26 +215,49 @@ class KeyStore(Component):
         with m.FSM(init="wipe") as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("idle"))
             with m.State("idle"):
-                m.d.comb += [self.finish.ready.eq(1), self.command.ready.eq(~self.finish.valid)]
-                m.d.sync += wipe_index.eq(0)
-                with m.If(self.finish.valid):
+                m.d.comb += [
+                    self.finish.ready.eq(~self.write.en),
+                    self.command.ready.eq(~self.finish.valid),
+                ]
+                m.d.sync += [wipe_index.eq(0), state.eq(State.EMPTY), curve.eq(CurveId.NONE)]
+                with m.If(self.finish.valid & self.finish.ready):
                     m.d.sync += [
                         wipe_slot.eq(self.finish.payload.slot),
                         wipe_last.eq(self.finish.payload.slot),
-                        empties.eq(1),
+                        renews.eq(1),
                     ]
-                    ended = info[self.finish.payload.slot]
-                    with m.If((ended.state == State.LOADING) & self.finish.payload.ok):
-                        m.d.sync += ended.state.eq(State.READY)
-                    with m.Elif(ended.state == State.LOADING):
-                        m.next = "wipe"
-                with m.Elif(self.command.valid):
-                    self._obey(m, info, wipe_slot, wipe_last, empties)
+                    m.d.sync += [
+                        change.slot.eq(self.finish.payload.slot),
+                        change.state.eq(State.READY),
+                        change.renews.eq(0),
+                    ]
+                    with m.If(info[self.finish.payload.slot].state == State.LOADING):
+                        m.d.sync += change.enable.eq(self.finish.payload.ok)
+                        with m.If(~self.finish.payload.ok):
+                            m.next = "wipe"
+                with m.Elif(self.command.valid & self.command.ready):
+                    command = self.command.payload
+                    m.d.sync += [
+                        wipe_slot.eq(command.slot),
+                        wipe_last.eq(command.slot),
+                        renews.eq(1),
+                    ]
+                    with m.If(command.action == Action.BEGIN_LOAD):
+                        m.d.sync += [state.eq(State.LOADING), curve.eq(command.curve)]
+                    with m.Elif(command.action == Action.WIPE_ALL):
+                        m.d.sync += [wipe_slot.eq(0), wipe_last.eq(self.slots - 1)]
                     m.next = "wipe"
             with m.State("wipe"):
                 m.d.comb += wipes.eq(~write.en)
-                with m.If(wipes & empties & (wipe_index == 0)):
-                    m.d.sync += self._emptied(info[wipe_slot])
+                with m.If(wipes & (wipe_index == 1)):
+                    m.d.sync += [
+                        change.enable.eq(renews),
+                        change.slot.eq(wipe_slot),
+                        change.state.eq(state),
+                        change.renews.eq(1),
+                        change.curve.eq(curve),
+                        change.generation.eq(generation),
+                    ]
                 with m.If(wipes):
                     m.d.sync += wipe_index.eq(wipe_index + 1)
                     with m.If(wipe_index == SECRET_WORDS - 1):
@@ -224,34 +269,6 @@ class KeyStore(Component):
                 m.d.comb += cleans.eq(1)
                 m.next = "idle"
         return m
-
-    @staticmethod
-    def _emptied(slot: Any) -> list[Any]:
-        return [
-            slot.state.eq(State.EMPTY),
-            slot.curve.eq(CurveId.NONE),
-            slot.generation.eq(slot.generation + 1),
-        ]
-
-    def _obey(
-        self, m: Module, info: Array, wipe_slot: Signal, wipe_last: Signal, empties: Signal
-    ) -> None:
-        """Take the command: set the range of slots to zeroise, and whether they become empty."""
-        command = self.command.payload
-        slot = info[command.slot]
-        m.d.sync += [
-            wipe_slot.eq(command.slot),
-            wipe_last.eq(command.slot),
-            empties.eq(command.action != Action.BEGIN_LOAD),
-        ]
-        with m.If(command.action == Action.BEGIN_LOAD):
-            m.d.sync += [
-                slot.state.eq(State.LOADING),
-                slot.curve.eq(command.curve),
-                slot.generation.eq(slot.generation + 1),
-            ]
-        with m.Elif(command.action == Action.WIPE_ALL):
-            m.d.sync += [wipe_slot.eq(0), wipe_last.eq(self.slots - 1)]
 
     def _count_jobs(self, m: Module, info: Array) -> None:
         for n, slot in enumerate(info):

@@ -120,15 +120,16 @@ class Replier(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.idle.eq(fsm.ongoing("idle") & ~self.replies.valid)
             with m.State("idle"):
-                m.d.comb += self.reply.ready.eq(1)
                 m.d.sync += [
+                    self.reply.ready.eq(1),
                     taken.eq(self.reply.payload),
                     counters.eq(self.counters),
                     words.eq(0),
                     public.eq(0),
                     big_endian.eq(self.reply.payload.big_endian),
                 ]
-                with m.If(self.reply.valid):
+                with m.If(self.reply.valid & self.reply.ready):
+                    m.d.sync += self.reply.ready.eq(0)
                     m.next = "look"
             with m.State("look"):
                 m.d.sync += info.eq(self.key_info)

@@ -48,27 +48,32 @@ def merge(m: Module, sources: list[Any], sink: Any) -> None:
 
     Between two transfers a clock passes. An earlier source goes first when both wait.
     """
-    word, valid, free = _chosen(m, sources, sink, lambda word: 1)
+    word, valid, free, _ = _chosen(m, sources, sink, lambda word: 1)
     m.d.comb += [sink.valid.eq(valid), sink.payload.eq(word), free.eq(sink.ready)]
 
 
-def merge_packets(m: Module, sources: list[Any], sink: Any) -> None:
-    """As :func:`merge`, one whole packet after the other: ``last`` of a payload ends it.
+def merge_registered(
+    m: Module, sources: list[Any], sink: Any, *, ends: Callable[[Any], Any] = lambda word: 1
+) -> None:
+    """As :func:`merge`, one packet after the other: a payload of which ``ends`` is true ends it.
 
-    Each word is registered on its way and zeroised behind it.
+    Each word is registered on its way and zeroised behind the packet.
     """
-    word, valid, free = _chosen(m, sources, sink, lambda word: word.last)
+    word, valid, free, moves = _chosen(m, sources, sink, ends)
     m.d.comb += free.eq(~sink.valid | sink.ready)
     with m.If(free):
-        m.d.sync += [sink.valid.eq(valid), sink.payload.eq(0)]
-        with m.If(valid):
+        m.d.sync += sink.valid.eq(valid)
+        with m.If(moves):
             m.d.sync += sink.payload.eq(word)
+        with m.Else():
+            m.d.sync += sink.payload.eq(0)
 
 
 def _chosen(
     m: Module, sources: list[Any], sink: Any, ends: Callable[[Any], Any]
-) -> tuple[Any, Signal, Signal]:
-    """The word of the source in turn, whether there is one, and a signal that says it is taken.
+) -> tuple[Any, Signal, Signal, Signal]:
+    """The word of the source in turn, whether there is one, a signal that says it is taken, and
+    whether it is any source's turn.
 
     The turn passes when a word was taken that ``ends`` it.
     """
@@ -88,7 +93,7 @@ def _chosen(
                     word.eq(source.payload),
                     source.ready.eq(free & moves),
                 ]
-    return word, valid, free
+    return word, valid, free, moves
 
 
 def registered(m: Module, source: Any) -> Any:

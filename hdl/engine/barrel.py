@@ -8,8 +8,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..blockram import BlockRam
+from ..guard import GUARD_BITS, difference, guarded
 from .alu import Alu, Operands, Operation
-from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
+from .contexts import Contexts, Flags, Stored, digest_layout, inbox_layout, outbox_layout
 from .isa import KEY_WORDS, WORD_BITS, Dest, Port0, Port2, Port3
 from .isa import B as SecondFactor
 from .isa import Out as Output
@@ -94,7 +95,7 @@ class Barrel(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from one instruction of a lone slot to its next."""
-        return FETCH + self._alu.latency + 1
+        return FETCH + self._alu.latency + 2
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -288,16 +289,22 @@ class Barrel(wiring.Component):
         for i in range(retire - keep - 1):
             altered.append(Signal(name=f"altered{i}"))
             m.d.sync += altered[-1].eq(altered[-2])
-        m.submodules.high_words = high = BlockRam(shape=WORD_BITS, depth=self.slots)
-        late_high = Signal(WORD_BITS)
-        m.d.sync += late_high.eq(high.read)
+        m.submodules.high_words = high = BlockRam(shape=Stored, depth=self.slots)
+        late_high, differs, uses_high = Signal(Stored), Signal(GUARD_BITS), Signal()
+        high_altered = Signal(retire - late - 1)
+        m.d.sync += [
+            late_high.eq(high.read),
+            differs.eq(difference(late_high)),
+            uses_high.eq(alu.late_op.add_high),
+            high_altered.eq(Cat(uses_high & differs.any(), high_altered)),
+        ]
         m.d.comb += [
             alu.late_op.eq(look_up("late", late).op),
-            alu.late_high.eq(late_high),
+            alu.late_high.eq(late_high.word),
             high.read_addr.eq(late_slot),
             high.write.addr.eq(slot[keep]),
             high.write.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
-            high.write.data.eq(Mux(kept.end, 0, alu.high)),
+            high.write.data.eq(Mux(kept.end, 0, guarded(alu.high))),
         ]
         # a reset may leave words of programs it ended
         to_sweep = Signal(range(self.slots + 1), init=self.slots)
@@ -313,13 +320,14 @@ class Barrel(wiring.Component):
             issue.retire_valid.eq(valid[retire]),
             issue.retire_slot.eq(slot[retire]),
             issue.retire_end.eq(retiring.op.end),
+            contexts.write_soon.eq(valid[retire - 1]),
             contexts.write_valid.eq(valid[retire]),
             contexts.write_op.eq(retiring.op),
             contexts.write_job.eq(retiring.job),
             contexts.write_word.eq(alu.result),
             contexts.write_zero.eq(alu.zero),
             contexts.altered_job.eq(noted.job),
-            contexts.write_altered.eq(altered[-1]),
+            contexts.write_altered.eq(altered[-1] | high_altered[-1]),
             self.key_write.enable.eq(retiring.op.dest == Dest.KEY),
             self.key_write.key.eq(retiring.key),
             self.key_write.index.eq(retiring.op.index),

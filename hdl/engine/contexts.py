@@ -41,6 +41,8 @@ class Contexts(wiring.Component):
         Addresses of an instruction; its words one clock later.
     digits_job : In, early_digits : Out
         ``read_job``, two clocks before; the digits with their check bits, one clock before.
+    write_soon : In(1)
+        ``write_valid``, a clock before.
     write_valid, write_op, write_job, write_word, write_zero, write_altered : In
         A retiring instruction, its result, whether that is zero, and whether its job was damaged.
     altered_job : In, altered : Out(1)
@@ -74,6 +76,7 @@ class Contexts(wiring.Component):
                 "digits_job": In(job),
                 "early_digits": Out(Stored),
                 "words": Out(Words),
+                "write_soon": In(1),
                 "write_valid": In(1),
                 "write_op": In(Operation),
                 "write_job": In(job),
@@ -102,10 +105,12 @@ class Contexts(wiring.Component):
         m.d.sync += inbox.eq(0)
         with m.If(self.inbox.enable):
             m.d.sync += inbox.eq(self.inbox)
-        m.d.comb += wiping.eq(self.wipe.valid & ~self.write_valid & ~inbox.enable)
+        m.d.comb += self.wipe.ready.eq(wiping & (step == REGISTERS - 1))
+        m.d.sync += wiping.eq(
+            self.wipe.valid & ~self.wipe.ready & ~self.write_soon & ~self.inbox.enable
+        )
         with m.If(wiping):
             m.d.sync += step.eq(step + 1)
-            m.d.comb += self.wipe.ready.eq(step == REGISTERS - 1)
         job = Signal(range(self.jobs))
         word = Signal(WORD_BITS)
         stored = Signal(Stored)
@@ -148,7 +153,7 @@ class Contexts(wiring.Component):
         m.d.comb += [
             store.read_addr.eq(_at(self.read_op.p0, INBOX_WORDS, self.read_job)),
             self.words.inbox.eq(store.read.word),
-            store.write.addr.eq(_at(step, INBOX_WORDS, job)),
+            store.write.addr.eq(_at(step, INBOX_WORDS, self.wipe.payload.job)),
             store.write.en.eq(wiping | inbox.enable),
             store.write.data.word.eq(inbox.word),
             store.write.data.guard.eq(guard(inbox.word)),
@@ -213,7 +218,7 @@ class Contexts(wiring.Component):
         with m.If(damaged):
             m.d.sync += altered.bit_select(readers[2], 1).eq(1)
         with m.If(wiping):
-            m.d.sync += altered.bit_select(job, 1).eq(0)
+            m.d.sync += altered.bit_select(self.wipe.payload.job, 1).eq(0)
         fault = Signal()
         m.submodules.flag_words = store = Memory(shape=Flags, depth=self.jobs, init=[])
         read, before, write = store.read_port(), store.read_port(domain="comb"), store.write_port()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
@@ -20,9 +20,9 @@ def start_layout(jobs: int, keys: int) -> data.StructLayout:
 class Issue(wiring.Component):
     """Queue of slots ready to issue, with program counters and owners.
 
-    A slot whose instruction has retired queues again; every ``interval`` clocks the oldest queued
-    slot issues. A new program takes a free slot in a clock in which nothing retires; after a reset
-    the slots become free one by one.
+    A slot whose instruction has retired queues again a clock later; every ``interval`` clocks the
+    oldest queued slot issues. A new program takes a free slot in a clock in which nothing retires;
+    after a reset the slots become free one by one.
 
     Parameters
     ----------
@@ -113,33 +113,23 @@ class Issue(wiring.Component):
             for program, address in self.entry_points.items():
                 with m.Case(program):
                     m.d.comb += entry.eq(address)
-        m.d.comb += next_counter.addr.eq(self.retire_slot)
-        entering = Signal(range(self.slots))
+        enters, entering = Signal(), Signal(range(self.slots))
         m.d.comb += [
+            next_counter.addr.eq(self.retire_slot),
+            self.start.ready.eq(~self.retire_valid & free.r_rdy),
+            free.r_en.eq(self.start.valid & self.start.ready),
+            queue.w_en.eq(enters),
             queue.w_data.eq(entering),
+            write_counter.en.eq(enters),
             write_counter.addr.eq(entering),
             write_owner.addr.eq(entering),
+        ]
+        m.d.sync += [
+            enters.eq(free.r_en | (self.retire_valid & ~self.retire_end)),
+            entering.eq(Mux(self.retire_valid, self.retire_slot, free.r_data)),
+            write_counter.data.eq(Mux(self.retire_valid, next_counter.data + 1, entry)),
+            write_owner.en.eq(free.r_en),
             write_owner.data.job.eq(self.start.payload.job),
             write_owner.data.key.eq(self.start.payload.key),
         ]
-        with m.If(self.retire_valid):
-            m.d.comb += [
-                entering.eq(self.retire_slot),
-                queue.w_en.eq(~self.retire_end),
-                write_counter.en.eq(~self.retire_end),
-                write_counter.data.eq(next_counter.data + 1),
-            ]
-        with m.Elif(free.r_rdy):
-            m.d.comb += [
-                self.start.ready.eq(1),
-                entering.eq(free.r_data),
-            ]
-            with m.If(self.start.valid):
-                m.d.comb += [
-                    free.r_en.eq(1),
-                    queue.w_en.eq(1),
-                    write_counter.en.eq(1),
-                    write_counter.data.eq(entry),
-                    write_owner.en.eq(1),
-                ]
         return m

@@ -78,10 +78,11 @@ class PipelinedAlu(wiring.Component):
         product = multiply(pipe, a, b, DEEP)
 
         # the high half comes with H; its chunks enter when the product's are born
-        self._late = max(0, min(bit[0].time for bit in product.bits[WORD_BITS:] if bit))
-        kept = Signal(WORD_BITS)
-        m.d.comb += kept.eq(Mux(self.late_op.add_high, self.late_high, 0))
-        extra = c.low(WORD_BITS).join(pipe.input(kept, time=self._late), WORD_BITS)
+        born = min(bit[0].time for bit in product.bits[WORD_BITS:] if bit)
+        self._late = born - 1
+        kept = Signal(WORD_BITS, reset_less=True)
+        m.d.sync += kept.eq(Mux(self.late_op.add_high, self.late_high, 0))
+        extra = c.low(WORD_BITS).join(pipe.input(kept, time=born), WORD_BITS)
         total = pipe.add(product, extra, bound=1 << 2 * WORD_BITS)
         low, high = total.low(WORD_BITS), total.high(WORD_BITS)
         self._high_at = high.time

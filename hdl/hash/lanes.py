@@ -1,5 +1,7 @@
 """Hash stations of the core. Each takes one job at a time from request to result."""
 
+from typing import Any
+
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -41,6 +43,20 @@ def ecdsa_request_layout(job_width: int, page_width: int) -> data.StructLayout:
     )
 
 
+def _words(m: Module, result: Any) -> Any:
+    """A stream of {word, last} that leaves by ``result``, registered on its way."""
+    layout = data.StructLayout({"word": WORD_BITS, "last": 1})
+    words = stream.Signature(layout).create()
+    out = registered(m, words)
+    m.d.comb += [
+        result.valid.eq(out.valid),
+        out.ready.eq(result.ready),
+        result.p.word.eq(out.p.word),
+        result.p.last.eq(out.p.last),
+    ]
+    return words
+
+
 class Sha512Lane(wiring.Component):
     """SHA-512(head || message), the integer Ed25519 reads in it.
 
@@ -69,8 +85,8 @@ class Sha512Lane(wiring.Component):
     Timing
     ------
     84 clocks a block and 4, from the edge that takes a request to the first that may take a word of
-    its result, if head and pool are never late (measured: README of this folder). A word every two
-    clocks; the next request is taken after the last.
+    its result, if head and pool are never late (measured: README of this folder). A word a clock;
+    the next request is taken after the last.
 
     Security
     --------
@@ -98,7 +114,7 @@ class Sha512Lane(wiring.Component):
         m.submodules.reader = reader = MessageReader(self._page_width)
         m.submodules.padder = padder = Padder(512, wire.MAX_MESSAGE_BYTES + _HEAD_BYTES)
         m.submodules.sha = sha = Sha2(512)
-        wiring.connect(m, padder.words, sha.words)
+        wiring.connect(m, registered(m, padder.words), sha.words)
         wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
         wiring.connect(m, wiring.flipped(self.message), reader.message)
 
@@ -107,14 +123,14 @@ class Sha512Lane(wiring.Component):
         wiring.connect(m, registered(m, chunks), padder.chunks)
         head_chunks, in_head = Signal(range(_HEAD_BYTES // CHUNK_BYTES + 1)), Signal()
         digest, index = sha.digest.payload, Signal(range(len(sha.digest.payload) // WORD_BITS))
-        word, settled = Signal(WORD_BITS), Signal()
+        words = _words(m, self.result)
         octets = Cat(digest[i : i + 8] for i in reversed(range(0, len(digest), 8)))
         m.d.comb += [
             reader.request.payload.eq(self.request.p.location),
             self.result.p.job.eq(job),
-            self.result.p.word.eq(word),
-            self.result.p.last.eq(index.all()),
             self.result.p.check.eq(reader.check),
+            words.p.word.eq(octets.word_select(index, WORD_BITS)),
+            words.p.last.eq(index.all()),
             chunks.payload.eq(reader.chunks.payload),
             chunks.valid.eq(Mux(in_head, self.head.valid, reader.chunks.valid)),
             self.head.ready.eq(chunks.ready & in_head),
@@ -130,8 +146,8 @@ class Sha512Lane(wiring.Component):
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += [
-                    self.request.ready.eq(reader.request.ready),
-                    reader.request.valid.eq(self.request.valid),
+                    self.request.ready.eq(reader.request.ready & ~self.result.valid),
+                    reader.request.valid.eq(self.request.valid & ~self.result.valid),
                 ]
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [
@@ -152,16 +168,12 @@ class Sha512Lane(wiring.Component):
                 m.next = "result"
             with m.State("result"):
                 m.d.comb += [
-                    self.result.valid.eq(settled),
-                    sha.digest.ready.eq(self.result.valid & self.result.ready & index.all()),
+                    words.valid.eq(sha.digest.valid),
+                    sha.digest.ready.eq(words.ready & words.p.last),
                 ]
-                m.d.sync += [
-                    word.eq(octets.word_select(index, WORD_BITS)),
-                    settled.eq(sha.digest.valid),
-                ]
-                with m.If(self.result.valid & self.result.ready):
-                    m.d.sync += [index.eq(index + 1), settled.eq(0), word.eq(0)]
-                    with m.If(index.all()):
+                with m.If(words.valid & words.ready):
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(words.p.last):
                         m.next = "idle"
         return m
 
@@ -196,7 +208,7 @@ class EcdsaLane(wiring.Component):
     ------
     :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS`, the order's ``latency`` there and 1, to the
     first word of the result; a message adds 68 clocks a block and at most 4, if the pool is never
-    late (measured: README of this folder). A word every two clocks; the next request is taken
+    late (measured: README of this folder). A word a clock; the next request is taken
     :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after the last.
 
     Security
@@ -232,7 +244,7 @@ class EcdsaLane(wiring.Component):
         z = Signal(256)
         check = Signal(CHECK_BITS)
         index, gives_z, free = Signal(range(256 // WORD_BITS)), Signal(), Signal()
-        word, settled, clears = Signal(WORD_BITS), Signal(), Signal()
+        clears, words = Signal(), _words(m, self.result)
         m.d.comb += [
             generator.request.p.x.eq(x),
             generator.request.p.h1.eq(z),
@@ -242,9 +254,9 @@ class EcdsaLane(wiring.Component):
             generator.words.ready.eq(sha.words.ready),
             self.request.ready.eq(free),
             self.result.p.job.eq(job),
-            self.result.p.word.eq(word),
-            self.result.p.last.eq(~gives_z & generator.result.p.last),
             self.result.p.check.eq(check),
+            words.p.word.eq(generator.result.p.word),
+            words.p.last.eq(~gives_z & generator.result.p.last),
         ]
 
         hashing, read = Signal(), C(0, CHECK_BITS)
@@ -255,9 +267,11 @@ class EcdsaLane(wiring.Component):
         m.d.sync += clears.eq(0)
         with m.If(clears):
             m.d.sync += [x.eq(0), z.eq(0)]
+        with m.If(gives_z):
+            m.d.comb += words.p.word.eq(z.word_select(index, WORD_BITS))
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += free.eq(generator.idle)
+                m.d.sync += free.eq(generator.idle & ~self.result.valid)
                 with m.If(self.request.valid & self.request.ready):
                     m.d.sync += [
                         free.eq(0),
@@ -286,18 +300,14 @@ class EcdsaLane(wiring.Component):
                 m.d.comb += [
                     generator.digest.valid.eq(sha.digest.valid),
                     sha.digest.ready.eq(generator.digest.ready),
-                    self.result.valid.eq(settled),
-                    generator.result.ready.eq(settled & self.result.ready & ~gives_z),
+                    words.valid.eq(generator.result.valid),
+                    generator.result.ready.eq(words.ready & ~gives_z),
                 ]
-                m.d.sync += [
-                    word.eq(Mux(gives_z, z.word_select(index, WORD_BITS), generator.result.p.word)),
-                    settled.eq(generator.result.valid),
-                ]
-                with m.If(self.result.valid & self.result.ready):
-                    m.d.sync += [index.eq(index + 1), settled.eq(0), word.eq(0)]
+                with m.If(words.valid & words.ready):
+                    m.d.sync += index.eq(index + 1)
                     with m.If(index.all()):
                         m.d.sync += gives_z.eq(0)
-                    with m.If(self.result.p.last):
+                    with m.If(words.p.last):
                         m.d.sync += clears.eq(1)
                         m.next = "idle"
         return m
@@ -306,6 +316,7 @@ class EcdsaLane(wiring.Component):
         """Feed the hash unit from the message while ``hashing``; the message's check."""
         m.submodules.reader = reader = MessageReader(self._page_width)
         m.submodules.padder = padder = Padder(256, wire.MAX_MESSAGE_BYTES)
+        words = registered(m, padder.words)
         wiring.connect(m, registered(m, reader.chunks), padder.chunks)
         wiring.connect(m, reader.fetch, wiring.flipped(self.fetch))
         wiring.connect(m, wiring.flipped(self.message), reader.message)
@@ -316,8 +327,8 @@ class EcdsaLane(wiring.Component):
         ]
         with m.If(hashing):
             m.d.comb += [
-                sha.words.payload.eq(padder.words.payload),
-                sha.words.valid.eq(padder.words.valid),
-                padder.words.ready.eq(sha.words.ready),
+                sha.words.payload.eq(words.payload),
+                sha.words.valid.eq(words.valid),
+                words.ready.eq(sha.words.ready),
             ]
         return reader.check

@@ -31,12 +31,12 @@ class Padder(wiring.Component):
     Timing
     ------
     One word a clock; a chunk's first word comes ``latency`` clocks after the chunk. The padding
-    follows the last chunk without a pause. ``chunks.ready`` is a register's output.
+    follows the last chunk without a pause. ``chunks.ready`` depends on ``words.ready``.
 
     Security
     --------
-    Chunks may be secret; at most two are held, and their registers are zero once their words are
-    taken. Of the message only its length, which is public, is kept for longer.
+    Chunks may be secret; one is held, and its register is zero once its words are taken. Of the
+    message only its length, which is public, is kept for longer.
 
     Source: FIPS 180-4, section 5.1.
     """
@@ -66,36 +66,28 @@ class Padder(wiring.Component):
         length_bytes = Signal(range(self._max_bytes + 1))
         length_bits = Signal(2 * width)
 
-        # a chunk waits in `spare` while the one before it is in `held`, its end marked there
-        spare = Signal(Chunk)
+        # the chunk in turn, its end marked
         held = Signal(Chunk)
-        source = Signal(Chunk)
-        spare_full, held_full, in_padding = Signal(), Signal(), Signal()
-        is_end, loads, takes = Signal(), Signal(), Signal()
+        held_full, in_padding = Signal(), Signal()
+        is_end, loads = Signal(), Signal()
         moved, chunk_moved, offered = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.chunks.ready.eq(~spare_full),
+            self.chunks.ready.eq(loads & ~is_end),
             self.words.valid.eq(held_full | in_padding),
             moved.eq(self.words.valid & self.words.ready),
             chunk_moved.eq(held_full & self.words.ready & (part == parts - 1)),
             is_end.eq(held_full & held.last),
             loads.eq(~in_padding & (~held_full | chunk_moved)),
-            takes.eq(loads & ~is_end),
-            offered.eq((spare_full | self.chunks.valid) & ~is_end),
-            source.eq(Mux(spare_full, spare, self.chunks.p)),
+            offered.eq(self.chunks.valid & ~is_end),
             length_bits.eq(length_bytes << 3),
             word.first.eq(~started),
         ]
-        with m.If(spare_full & takes):
-            m.d.sync += [spare_full.eq(0), spare.eq(0)]
-        with m.Elif(self.chunks.valid & ~spare_full & ~takes):
-            m.d.sync += [spare_full.eq(1), spare.eq(self.chunks.p)]
         with m.If(loads):
             m.d.sync += [
                 held_full.eq(offered),
-                held.data.eq(_marked(source, offered)),
-                held.count.eq(Mux(offered, source.count, 0)),
-                held.last.eq(offered & source.last),
+                held.data.eq(_marked(self.chunks.p, offered)),
+                held.count.eq(Mux(offered, self.chunks.p.count, 0)),
+                held.last.eq(offered & self.chunks.p.last),
             ]
 
         with m.If(moved):

@@ -112,7 +112,7 @@ class NonceGenerator(wiring.Component):
         m.submodules.store = store = Memory(shape=WORD_BITS, depth=STORE_WORDS, init=[])
         read, write = store.read_port(domain="comb"), store.write_port()
         self._phase, self._outer = Signal(Phase), Signal()
-        self._step = Signal(range(STORE_WORDS))
+        self._step, self._is_last = Signal(range(STORE_WORDS)), Signal()
         self._digest_word = Signal(WORD_BITS)
         self._turn = turn = Signal(_TURN)
         self._borrow, self._nonzero, difference = Signal(), Signal(), Signal(WORD_BITS + 1)
@@ -124,7 +124,7 @@ class NonceGenerator(wiring.Component):
             hmac.data.eq(read.data),
             self._digest_word.eq(self.digest.payload.word_select(self._step[:3], WORD_BITS)),
             self.result.p.word.eq(self._digest_word),
-            self.result.p.last.eq(self._step[:3] == WORDS - 1),
+            self.result.p.last.eq(self._is_last),
             difference.eq(turn.word - turn.order - self._borrow),
             write.en.eq(turn.writes),
             write.addr.eq(turn.addr),
@@ -161,9 +161,9 @@ class NonceGenerator(wiring.Component):
     @contextmanager
     def _last_step(self, m: Module, steps: int) -> Iterator[None]:
         """Count a step; what is done in the last one of them."""
-        m.d.sync += self._step.eq(self._step + 1)
-        with m.If(self._step == steps - 1):
-            m.d.sync += self._step.eq(0)
+        m.d.sync += [self._step.eq(self._step + 1), self._is_last.eq(self._step == steps - 2)]
+        with m.If(self._is_last):
+            m.d.sync += [self._step.eq(0), self._is_last.eq(0)]
             yield
 
     def _load(self, m: Module) -> None:

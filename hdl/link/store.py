@@ -8,9 +8,9 @@ from typing import Any
 
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from intaglio.hdl.stream import Packet
+from intaglio.hdl.stream import Packet, registered
 
 _NEVER = C(0, 1)
 _BANK_BITS = 11
@@ -131,16 +131,18 @@ class PacketStore(Component):
         read_at: Value,
         takes: Signal,
     ) -> Value:
-        """The memories, and three registers behind them; whether one of these holds a word.
+        """The memories, and the registers behind them; whether one of these holds a word.
 
-        A word lies in its memory's output first, then in a register of that memory, then in ``o``.
+        A word lies in its memory's output first, then in a register of that memory, then in ``o``
+        or, if that waits, in the register before it.
         """
         fetched, selected = Signal(), Signal()
         bank, bank_bits = Signal(self.depth.bit_length()), _BANK_BITS
-        middle_free, out_free = Signal(), Signal()
+        middle_free, out = Signal(), self.o.signature.create()
+        connect(m, registered(m, out), flipped(self.o))
         m.d.comb += [
-            out_free.eq(~self.o.valid | self.o.ready),
-            middle_free.eq(~selected | out_free),
+            middle_free.eq(~selected | out.ready),
+            out.valid.eq(selected),
             takes.eq(some & (~fetched | middle_free)),
         ]
         with m.If(takes):
@@ -170,8 +172,7 @@ class PacketStore(Component):
             words.append(word)
         with m.If(middle_free):
             m.d.sync += selected.eq(fetched)
-        with m.If(out_free):
-            m.d.sync += [self.o.valid.eq(selected), self.o.payload.eq(reduce(or_, words))]
+        m.d.comb += out.payload.eq(reduce(or_, words))
         return fetched | selected | self.o.valid
 
 

@@ -67,6 +67,7 @@ class Collect(wiring.Component):
         m.d.comb += [
             self.record_job.eq(job),
             self.inbox.job.eq(job),
+            self.inbox.index.eq(last),
             self.inbox.word.eq(self._word(word, of_sha512, is_load)),
             self.key_write.payload.slot.eq(slot),
             self.key_write.payload.data.eq(word),
@@ -88,18 +89,18 @@ class Collect(wiring.Component):
                 count.eq(count + 1),
             ]
 
+        m.d.sync += self.inbox.enable.eq(0)
         with m.FSM():
             with m.State("idle"):
                 m.d.sync += [of_sha512.eq(self.sha512.valid), last.eq(0)]
                 with m.If(self.sha512.valid | self.nonce.valid):
                     m.next = "look"
             with m.State("look"):
-                m.d.sync += job.eq(lane.job)
+                m.d.sync += [job.eq(lane.job), gathers.eq(1)]
                 m.next = "gather"
-            with m.State("gather"):
-                m.d.comb += gathers.eq(1)
-                with m.If(valid & count.all()):
-                    m.next = "put"
+            with m.State("gather"), m.If(valid & count.all()):
+                m.d.sync += gathers.eq(0)
+                m.next = "put"
             with m.State("put"):
                 with m.If(~last):
                     m.d.sync += [
@@ -107,6 +108,7 @@ class Collect(wiring.Component):
                         slot.eq(self.record.slot),
                         differs.eq(_differences(check, self.record.check)),
                     ]
+                m.d.sync += self.inbox.enable.eq(~is_load | ~last)
                 m.next = "write"
             with m.State("write"):
                 m.d.sync += last.eq(1)
@@ -114,12 +116,12 @@ class Collect(wiring.Component):
                 with m.If(is_load & last):
                     m.next = "prefix"
                 with m.Else():
-                    m.d.comb += [self.inbox.enable.eq(1), self.inbox.index.eq(last)]
+                    m.d.sync += gathers.eq(~last)
                     m.next = "gather"
                     with m.If(last):
                         m.next = "done"
             for state, index, after in (
-                ("prefix", keystore.Word.PREFIX, "seed"),
+                ("prefix", keystore.Word.PREFIX, "zero"),
                 ("seed", keystore.Word.RAW, "done"),
             ):
                 with m.State(state):
@@ -128,8 +130,10 @@ class Collect(wiring.Component):
                         self.key_write.payload.index.eq(index),
                     ]
                     with m.If(self.key_write.ready):
-                        m.d.sync += word.eq(0)
                         m.next = after
+            with m.State("zero"):
+                m.d.sync += word.eq(0)
+                m.next = "seed"
             with m.State("done"):
                 m.d.comb += self.hashed.valid.eq(1)
                 m.d.sync += [word.eq(0), check.eq(0)]

@@ -37,9 +37,9 @@ class Feed(wiring.Component):
     public : Out({want, slot, index}), public_word : In(256), public_damaged : In(1)
         Reads, one clock later; never refused. ``damaged`` comes two clocks later.
     outbox : Out({want, job, index}), outbox_taken : In(1)
-    outbox_word : In(260), outbox_damaged : In(1)
-        Reads, one clock after a clock with ``want`` and ``outbox_taken``: the point, or the digest
-        to sign. ``damaged`` comes another clock later.
+    outbox_found : In(1), outbox_word : In(260), outbox_damaged : In(1)
+        Reads: ``want`` until ``outbox_taken``, then the word in the clock of ``outbox_found``: the
+        point, or the digest to sign. ``damaged`` comes another clock later.
     alarm : Out({enable, job})
         A secret, public key or digest that the job needs is not what was stored.
 
@@ -69,6 +69,7 @@ class Feed(wiring.Component):
                 "public_damaged": In(1),
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
+                "outbox_found": In(1),
                 "outbox_word": In(WORD_BITS),
                 "outbox_damaged": In(1),
                 "alarm": Out(data.StructLayout({"enable": 1, "job": job})),
@@ -142,8 +143,9 @@ class Feed(wiring.Component):
             point = encode_point(parity, self.outbox_word)
             self._read_outbox(m, "y", 1, [first.eq(point)], "sha512")
             with m.State("sha512"):
-                m.d.comb += self.sha512.valid.eq(1)
-                with m.If(self.sha512.ready):
+                m.d.sync += self.sha512.valid.eq(1)
+                with m.If(self.sha512.valid & self.sha512.ready):
+                    m.d.sync += self.sha512.valid.eq(0)
                     m.next = "head"
             with m.State("head"):
                 self._head(m, second, first, other)
@@ -164,8 +166,9 @@ class Feed(wiring.Component):
                     m.next = "z"
             self._read_outbox(m, "z", 0, [other.eq(self.outbox_word)], "nonce")
             with m.State("nonce"):
-                m.d.comb += self.nonce.valid.eq(1)
-                with m.If(self.nonce.ready):
+                m.d.sync += self.nonce.valid.eq(1)
+                with m.If(self.nonce.valid & self.nonce.ready):
+                    m.d.sync += self.nonce.valid.eq(0)
                     m.next = "clear"
             with m.State("clear"):
                 # an idle read leaves the secret port on a word of no use
@@ -204,7 +207,7 @@ class Feed(wiring.Component):
             m.d.comb += [self.outbox.want.eq(1), self.outbox.index.eq(index)]
             with m.If(self.outbox_taken):
                 m.next = f"{name} word"
-        with m.State(f"{name} word"):
+        with m.State(f"{name} word"), m.If(self.outbox_found):
             m.d.sync += takes
             m.next = f"{name} checked"
         with m.State(f"{name} checked"):

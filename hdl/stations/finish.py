@@ -29,9 +29,9 @@ class Finish(wiring.Component):
     record_job : Out, record : In
         Lookup of a job's record, two clocks later.
     outbox : Out({want, job, index}), outbox_taken : In(1)
-    outbox_word : In(260), outbox_damaged : In(1)
-        Reads, one clock after a clock with ``want`` and ``outbox_taken``. ``damaged`` comes another
-        clock later; it is a FAULT.
+    outbox_found : In(1), outbox_word : In(260), outbox_damaged : In(1)
+        Reads: ``want`` until ``outbox_taken``, then the word in the clock of ``outbox_found``.
+        ``damaged`` comes another clock later; it is a FAULT.
     key_write : Out(stream of {slot, index, data}), key_finish : Out(stream), key_release : Out(1)
         Public words of a loaded key; end of the load; the slot has one job less.
     reply : Out(stream of reply_layout), words : Out(2 x 256)
@@ -63,6 +63,7 @@ class Finish(wiring.Component):
                 "record": In(record_layout(keys, pages)),
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
+                "outbox_found": In(1),
                 "outbox_word": In(WORD_BITS),
                 "outbox_damaged": In(1),
                 "key_write": Out(stream.Signature(key_write_layout(keys))),
@@ -163,13 +164,15 @@ class Finish(wiring.Component):
             with m.State("reply"):
                 m.d.comb += self.reply.valid.eq(~self.mute)
                 with m.If(self.reply.ready | self.mute):
-                    m.d.comb += [
-                        self.key_release.eq(1),
-                        self.done.eq(is_good),
-                        self.fault.eq(current.status == Status.FAULT),
-                        self.refused.eq(current.status == Status.INVALID_KEY),
-                    ]
-                    m.next = "wipe"
+                    m.next = "replied"
+            with m.State("replied"):
+                m.d.comb += [
+                    self.key_release.eq(1),
+                    self.done.eq(is_good),
+                    self.fault.eq(current.status == Status.FAULT),
+                    self.refused.eq(current.status == Status.INVALID_KEY),
+                ]
+                m.next = "wipe"
             with m.State("wipe"):
                 m.d.comb += self.wipe.valid.eq(1)
                 m.d.sync += clears.eq(1)
@@ -200,16 +203,20 @@ class Finish(wiring.Component):
         An encoded point has its parity of x in its highest bit. An Ed25519 key is one word: zeros
         follow.
         """
-        turn, arrives, arrived = Signal(range(3)), Signal(), Signal()
+        turn, waits, arrived = Signal(range(3)), Signal(), Signal()
         parity = Signal()
         leading = Mux(is_ed25519, 1, Mux(is_load, 0, 2))
         m.d.comb += [
-            self.outbox.want.eq(~arrives & ~arrived),
+            self.outbox.want.eq(~waits & ~arrived),
             self.outbox.job.eq(current.job),
             self.outbox.index.eq(Mux(turn == 0, 0, leading + (turn == 2))),
         ]
-        m.d.sync += [arrives.eq(self.outbox.want & self.outbox_taken), arrived.eq(arrives)]
-        with m.If(arrives), m.Switch(turn):
+        m.d.sync += arrived.eq(self.outbox_found)
+        with m.If(self.outbox_taken):
+            m.d.sync += waits.eq(1)
+        with m.If(self.outbox_found):
+            m.d.sync += waits.eq(0)
+        with m.If(self.outbox_found), m.Switch(turn):
             with m.Case(0):
                 m.d.sync += parity.eq(self.outbox_word[0])
             with m.Case(1):

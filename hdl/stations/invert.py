@@ -33,8 +33,9 @@ class Invert(wiring.Component):
     Members
     -------
     jobs_in : In(stream of {job, modulus})
-    outbox : Out({want, job, index}), outbox_taken : In(1), outbox_word : In(260)
-        Reads, one clock after a clock with ``want`` and ``outbox_taken``.
+    outbox : Out({want, job, index}), outbox_taken : In(1)
+    outbox_found : In(1), outbox_word : In(260)
+        Reads: ``want`` until ``outbox_taken``, then the word in the clock of ``outbox_found``.
     inbox : Out({enable, job, index, word}), inbox_taken : In(1)
         Writes, done in a clock with ``enable`` and ``inbox_taken``.
     inverted : Out(stream of {job})
@@ -50,6 +51,7 @@ class Invert(wiring.Component):
                 "jobs_in": In(stream.Signature(invert_layout(jobs))),
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
+                "outbox_found": In(1),
                 "outbox_word": In(WORD_BITS),
                 "inbox": Out(inbox_layout(jobs)),
                 "inbox_taken": In(1),
@@ -69,15 +71,15 @@ class Invert(wiring.Component):
     def _give(self, m: Module, inverters: list[Inverter]) -> None:
         """Read a job's number and give it to the first inverter that is free."""
         current, x = Signal(self.jobs_in.payload.shape()), Signal(256)
-        arrives, wipe, kept = Signal(), Signal(), Signal(range(CHUNKS))
+        wipe, kept = Signal(), Signal(range(CHUNKS))
         m.d.comb += [
             self.outbox.job.eq(current.job),
             self.outbox.index.eq(Mux(current.modulus == Modulus.ORDER, 2, 3)),
         ]
-        m.d.sync += [arrives.eq(self.outbox.want & self.outbox_taken), wipe.eq(kept == CHUNKS - 1)]
+        m.d.sync += wipe.eq(kept == CHUNKS - 1)
         with m.If(wipe):
             m.d.sync += x.eq(0)
-        with m.Elif(arrives):
+        with m.Elif(self.outbox_found):
             m.d.sync += x.eq(self.outbox_word)
         for inverter in inverters:
             m.d.comb += [
@@ -95,7 +97,7 @@ class Invert(wiring.Component):
                 m.d.comb += self.outbox.want.eq(1)
                 with m.If(self.outbox_taken):
                     m.next = "word"
-            with m.State("word"):
+            with m.State("word"), m.If(self.outbox_found):
                 m.next = "give"
             with m.State("give"):
                 for i, inverter in enumerate(inverters):

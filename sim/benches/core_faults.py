@@ -27,7 +27,7 @@ from cocotb.triggers import ClockCycles
 from intaglio import wire
 from intaglio.hdl import keystore
 from intaglio.hdl.engine.contexts import Stored
-from intaglio.hdl.engine.isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS, Curve
+from intaglio.hdl.engine.isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, Curve
 from intaglio.hdl.engine.programs import Image
 from intaglio.hdl.engine.table import table_rows
 from intaglio.hdl.jobs import record_layout
@@ -83,7 +83,7 @@ def register(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def high_word(dut: Any, job: int) -> tuple[Any, int]:
-    return dut.barrel.high_words.words[random.randrange(SMALL.issue_slots)], WORD_BITS
+    return dut.barrel.high_words.words[random.randrange(SMALL.issue_slots)], Stored.size
 
 
 def record_of(dut: Any, job: int) -> dict[str, int]:

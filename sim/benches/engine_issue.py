@@ -95,7 +95,7 @@ async def clocks_equal_the_model(dut: Any) -> None:
             assert (int(dut.job.value), int(dut.key.value)) == (job, key)
             assert int(dut.counter.value) == ENTRY_POINTS[program] + done
             running[slot] = (job, key, program, done + 1)
-            flight.append((clock + latency - 1, slot, done + 1 == LENGTHS[program]))
+            flight.append((clock + latency - 2, slot, done + 1 == LENGTHS[program]))
             seen.append(("issue", clock, slot))
         if retiring and retiring[2]:
             del running[retiring[1]]

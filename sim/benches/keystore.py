@@ -129,7 +129,8 @@ class Store:
             await RisingEdge(self.dut.clk)
 
     async def stored(self) -> list[int]:
-        """All words of both memories, a clock after the edge that has just come, without guards."""
+        """All words of both memories, two clocks after the edge that came last, without guards."""
+        await RisingEdge(self.dut.clk)
         await RisingEdge(self.dut.clk)
         await ReadOnly()
         size = SLOTS * keystore.SECRET_WORDS

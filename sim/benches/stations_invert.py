@@ -32,21 +32,22 @@ class Contexts:
         self.inbox: dict[tuple[int, int], int] = {}
 
     async def run(self) -> None:
-        dut = self.dut
+        dut, under_way = self.dut, []
         while True:
             taken = [random.random() >= self.stall for _ in range(2)]
             dut.outbox_taken.value, dut.inbox_taken.value = map(int, taken)
             await ReadOnly()
             ask = bfm.unpack(outbox_read_layout(JOBS), int(dut.outbox.value))
             put = bfm.unpack(inbox_layout(JOBS), int(dut.inbox.value))
-            word = random.getrandbits(WORD_BITS)
             if ask["want"] and taken[0]:
-                word = self.outbox[ask["job"], ask["index"]]
+                under_way.append(self.outbox[ask["job"], ask["index"]])
+            found = bool(under_way) and random.random() >= self.stall
+            word = under_way.pop(0) if found else random.getrandbits(WORD_BITS)
             if put["enable"] and taken[1]:
                 assert (put["job"], put["index"]) not in self.inbox
                 self.inbox[put["job"], put["index"]] = put["word"]
             await RisingEdge(dut.clk)
-            dut.outbox_word.value = word
+            dut.outbox_word.value, dut.outbox_found.value = word, int(found)
 
 
 async def is_zero(dut: Any) -> bool:

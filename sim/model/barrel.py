@@ -74,7 +74,7 @@ class Barrel:
     def wipe(self, clock: int) -> Event:
         """Ask for zeroising a context from ``clock`` on; fires when it is done."""
         done = Event()
-        self._wipes.append((clock, done))
+        self._wipes.append((clock + 1, done))
         return done
 
     def _wipe_end(self) -> int:
@@ -97,7 +97,7 @@ class Barrel:
         """Let all happen that happens in ``clock``, which :meth:`next_clock` gave."""
         if self._queue and max(self._queue[0][0], self._issue_from) == clock:
             slot = self._queue.popleft()[1]
-            self._flight.append((clock + self._latency - 1, slot))
+            self._flight.append((clock + self._latency - 2, slot))
             self._issue_from = clock + self._interval
             self.issued += 1
             self._note("issue", clock, slot)
@@ -110,14 +110,14 @@ class Barrel:
             self._enter(clock, slot)
             self._note("start", clock, slot)
         if self._wipes and self._wipe_end() == clock:
-            self._wipe_left, self._wipe_from = WIPE_CLOCKS, clock + 1
+            self._wipe_left, self._wipe_from = WIPE_CLOCKS, clock + 2
             self._wipes.popleft()[1].fire()
 
     def _retire(self, clock: int, slot: int) -> None:
         if self._wipes:
             begin = max(self._wipe_from, self._wipes[0][0])
             self._wipe_left -= max(clock - begin, 0)
-        self._wipe_from = self._enter_from = clock + 1
+        self._wipe_from, self._enter_from = max(self._wipe_from, clock + 1), clock + 1
         self._note("retire", clock, slot)
         self._left[slot] -= 1
         if self._left[slot]:
@@ -127,7 +127,7 @@ class Barrel:
             self._done[slot].fire()
 
     def _enter(self, clock: int, slot: int) -> None:
-        self._queue.append((clock + 1, slot))
+        self._queue.append((clock + 2, slot))
         self._enter_from = clock + 1
 
     def _note(self, kind: str, clock: int, slot: int) -> None:

@@ -54,27 +54,27 @@ class Size:
     sha512_lanes: int
     ecdsa_lanes: int
     inverters: int
-    handover: int = 9
+    handover: int = 10
     message_bytes: int = 100
     release_check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
 
 
 SMALL = Size(
-    4, interval=16, latency=49, slots=3, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=50, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=45, slots=12, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(4, interval=4, latency=46, slots=12, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
-    5, interval=1, latency=44, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
+    5, interval=1, latency=45, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
-RESULT_CLOCKS = 2 * 16 + 4
+RESULT_CLOCKS = 16 + 4
 """Clocks in which a lane's result leaves, and the next job comes."""
 
 Process = Generator[Event, None, None]
