@@ -29,23 +29,29 @@ class BlockRam(wiring.Component):
         Words, at most 2048.
     init : Sequence[int]
         First words; the others are 0.
+    registered : bool
+        The blocks' own output registers are used: a word comes a clock later, and at once in it.
 
     Members
     -------
     write : In({en: 1, addr, data})
     read_en : In(1, init=1), read_addr : In, read : Out(shape)
-        The word at ``read_addr``, one clock later; without ``read_en`` the last one stays.
+        The word at ``read_addr``, :attr:`latency` clocks later; without ``read_en`` the one read
+        last stays.
 
-    Timing: one clock. Security: the time of an access does not depend on its address.
+    Security: the time of an access does not depend on its address.
     On ECP5 these are DP16KD blocks (Lattice FPGA-TN-02204); elsewhere a memory of the language.
     """
 
-    def __init__(self, *, shape: ShapeLike, depth: int, init: Sequence[int] = ()) -> None:
+    def __init__(
+        self, *, shape: ShapeLike, depth: int, init: Sequence[int] = (), registered: bool = False
+    ) -> None:
         if not 1 <= depth <= max(_DEPTH_OF_WIDTH.values()):
             raise ValueError(f"depth={depth} must be 1..{max(_DEPTH_OF_WIDTH.values())}")
         if len(init) > depth:
             raise ValueError(f"{len(init)} first words do not fit into {depth}")
         self.depth, self.init, self.width = depth, list(init), Shape.cast(shape).width
+        self.registered = registered
         address = range(depth)
         super().__init__(
             {
@@ -57,6 +63,11 @@ class BlockRam(wiring.Component):
                 "read": Out(shape),
             }
         )
+
+    @property
+    def latency(self) -> int:
+        """Clocks from an address to its word."""
+        return 2 if self.registered else 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,8 +89,12 @@ class BlockRam(wiring.Component):
             write.data.eq(self.write.data),
             read.addr.eq(self.read_addr),
             read.en.eq(self.read_en),
-            Value.cast(self.read).eq(read.data ^ clash.replicate(self.width)),
         ]
+        found = Value.cast(self.read).eq(read.data ^ clash.replicate(self.width))
+        if self.registered:
+            m.d.sync += found
+        else:
+            m.d.comb += found
 
     def _blocks(self, m: Module) -> None:
         """As many blocks side by side as the words are wide."""
@@ -118,7 +133,7 @@ class BlockRam(wiring.Component):
                 f"p_CLK{port}MUX": f"CLK{port}",
                 f"p_CSDECODE_{port}": "0b000",
                 f"p_DATA_WIDTH_{port}": width,
-                f"p_REGMODE_{port}": "NOREG",
+                f"p_REGMODE_{port}": "OUTREG" if self.registered else "NOREG",
                 f"p_WRITEMODE_{port}": "NORMAL",
             }
         return Instance(

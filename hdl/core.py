@@ -273,6 +273,8 @@ class SigningCore(wiring.Component):
         public = feed.public
         users = (feed, invert, finish)
         asked, owner, free = Signal.like(feed.outbox), Signal(len(users)), Signal()
+        arriving = Signal.like(owner)
+        m.d.sync += arriving.eq(owner & (asked.want & barrel.outbox_taken).replicate(len(users)))
         m.d.comb += [
             free.eq(~asked.want | barrel.outbox_taken),
             barrel.outbox.job.eq(asked.job),
@@ -286,7 +288,7 @@ class SigningCore(wiring.Component):
                 with m.If(free):
                     m.d.sync += [asked.eq(user.outbox), owner.eq(1 << i)]
         for i, user in enumerate(users):
-            m.d.sync += user.outbox_found.eq(asked.want & barrel.outbox_taken & owner[i])
+            m.d.sync += user.outbox_found.eq(arriving[i])
             m.d.comb += user.outbox_word.eq(barrel.outbox_word)
         for user in (feed, finish):
             m.d.comb += user.outbox_damaged.eq(barrel.outbox_damaged)

@@ -221,9 +221,11 @@ class Jobs(wiring.Component):
         for n in range(self.LOOKUPS):
             readers[str(n)] = getattr(self, f"record_job_{n}"), getattr(self, f"record_{n}")
         for name, (reads, found) in readers.items():
-            m.submodules[f"records_{name}"] = words = BlockRam(shape=self.record, depth=self.jobs)
-            m.d.sync += found.eq(words.read)
+            m.submodules[f"records_{name}"] = words = BlockRam(
+                shape=self.record, depth=self.jobs, registered=True
+            )
             m.d.comb += [
+                found.eq(words.read),
                 words.read_addr.eq(reads),
                 words.write.addr.eq(self.new.payload.job),
                 words.write.data.eq(self.new.payload.record),

@@ -110,12 +110,14 @@ def _pins(ports: Mapping[str, Any], oscillator_hz: float) -> Iterator[str]:
 
 
 def _cell(number: int, cell: Mapping[str, Any]) -> str:
-    muxes = {}
+    muxes, settings = {}, dict(cell["parameters"])
     if cell["type"] == "DP16KD":
-        muxes = {name: value for name, value in cell["parameters"].items() if name[-3:] == "MUX"}
+        muxes = {name: value for name, value in settings.items() if name[-3:] == "MUX"}
+    if cell["connections"].get("FXA"):
+        settings["IS_Z1"] = "1"
     parameters = ", ".join(
         f".{name}({_constant(value)})"
-        for name, value in sorted(cell["parameters"].items())
+        for name, value in sorted(settings.items())
         if name not in muxes
     )
     idle = f"1'b{int(cell['type'] in _IDLE_HIGH)}"

@@ -1,16 +1,8 @@
 """What a bitstream holds: PLL, reset, status LED and the signing core behind the board's UART."""
 
-from amaranth.hdl import (
-    ClockDomain,
-    ClockSignal,
-    Const,
-    DomainRenamer,
-    Elaboratable,
-    Module,
-    Signal,
-)
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Elaboratable, Module, Signal
 from amaranth.lib import io, wiring
-from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 from amaranth.vendor import LatticePlatform
 
@@ -20,6 +12,7 @@ from intaglio.hdl.profiles import Profile
 
 from .board import Board
 from .pll import Pll
+from .reset import GlobalReset
 
 BREAK_S = 0.02
 """Seconds that a low line resets the core after: longer than any byte, shorter than a break."""
@@ -89,9 +82,9 @@ class BoardTop(Elaboratable):
     serial line has been low for longer than :data:`BREAK_S` (a *break*): so a host can always get
     the board back without touching it.
 
-    The LED blinks slowly when idle and is lit while the core works. Clock domains: ``sync``, the
-    engine clock; ``always``, the same clock without reset. The pins are the only crossing: ``rx``
-    passes synchronisers, ``tx`` comes from a flip-flop.
+    The LED blinks slowly when idle and is lit while the core works. The only clock domain is
+    ``sync``, the engine clock, reset by :class:`GlobalReset`. The pins are the only crossing:
+    ``rx`` passes synchronisers, ``tx`` comes from a flip-flop.
     """
 
     def __init__(self, board: Board, profile: Profile, git_revision: bytes) -> None:
@@ -105,7 +98,7 @@ class BoardTop(Elaboratable):
         m = Module()
         board = self.board
         clock_hz = board.clock_hz
-        m.domains += [ClockDomain("sync"), ClockDomain("always", reset_less=True)]
+        m.domains += ClockDomain("sync", reset_less=True)
         m.submodules.signer = signer = SerialSigner(
             self.profile, clocks_per_bit=board.clocks_per_bit, clock_hz=clock_hz
         )
@@ -115,8 +108,7 @@ class BoardTop(Elaboratable):
         m.submodules.pll = pll = Pll(round(platform.default_clk_frequency), clock_hz)
         m.d.comb += [
             pll.clk_in.eq(buffer.i),
-            ClockSignal("sync").eq(pll.clk_out),
-            ClockSignal("always").eq(pll.clk_out),
+            ClockSignal().eq(pll.clk_out),
         ]
 
         uart = platform.request("uart", 0, dir="-")
@@ -128,9 +120,14 @@ class BoardTop(Elaboratable):
         ]
 
         detector = BreakDetector(round(BREAK_S * clock_hz))
-        m.submodules.detector = DomainRenamer("always")(detector)
-        m.d.comb += detector.rx.eq(rx.i)
-        m.submodules.reset = ResetSynchronizer(~pll.locked | detector.found, domain="sync")
+        m.submodules.detector = detector
+        m.submodules.reset = reset = GlobalReset()
+        m.d.comb += [
+            detector.rx.eq(rx.i),
+            reset.unlocked.eq(~pll.locked),
+            reset.found.eq(detector.found),
+            reset.line.eq(rx.i),
+        ]
         self._blink(m, platform, signer.busy)
         return m
 

@@ -19,8 +19,8 @@ from .pipelined import PipelinedAlu
 from .programs import Image
 from .table import CombTable
 
-FETCH = 4
-"""Clocks from issue to the ALU's start: ROM, its register, context memories, comb table."""
+FETCH = 5
+"""Clocks from issue to the ALU's start: ROM and its register, memories and theirs, a choice."""
 
 
 class Barrel(wiring.Component):
@@ -124,12 +124,11 @@ class Barrel(wiring.Component):
         valid, slot = self._delay_line(m, issue, FETCH + alu.latency)
         op, job, key = self._fetch(m, issue)
         m.d.comb += [contexts.read_valid.eq(valid[2]), contexts.digits_job.eq(job[0])]
-        read, ending = valid[FETCH - 1], valid[FETCH - 1 + self.interval]
-        self._read(m, op, job, key, contexts, read, ending)
+        self._read(m, op, job, key, contexts, valid)
         held = Signal(Operation)
-        with m.If(read):
-            m.d.sync += held.eq(op[3])
-        with m.Elif(ending):
+        with m.If(valid[FETCH - 1]):
+            m.d.sync += held.eq(op[FETCH - 1])
+        with m.Elif(valid[FETCH - 1 + self.interval]):
             m.d.sync += held.eq(0)
         m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(held)]
         self._late(m, valid, slot, op[2], job, key, issue, contexts)
@@ -157,11 +156,11 @@ class Barrel(wiring.Component):
         port = rom.read_port()
         m.d.comb += port.addr.eq(issue.counter)
         op = [None, data.View(Operation, port.data)]
-        for i in (2, 3):
+        for i in range(2, FETCH):
             op.append(Signal(Operation, name=f"op{i}"))
             m.d.sync += op[i].eq(op[i - 1])
         job, key = [issue.job], [issue.key]
-        for i in (1, 2, 3):
+        for i in (1, 2):
             job.append(Signal(range(self.jobs), name=f"job{i}"))
             key.append(Signal(range(self.keys), name=f"key{i}"))
             m.d.sync += [job[i].eq(job[i - 1]), key[i].eq(key[i - 1])]
@@ -174,10 +173,9 @@ class Barrel(wiring.Component):
         job: list[Signal],
         key: list[Signal],
         contexts: Contexts,
-        read: Signal,
-        ending: Signal,
+        valid: list[Signal],
     ) -> None:
-        """Addresses at stage 2, words at stage 3, chosen words and table entry from stage 4 on.
+        """Addresses at stage 2, words at stage 4, chosen words and table entry from stage 5 on.
 
         There they stay for ``interval`` clocks, and are zero when no other instruction follows.
         """
@@ -186,19 +184,25 @@ class Barrel(wiring.Component):
         )
         m.submodules.table = table = CombTable(self.image)
         constant0, constant2 = constants.read_port(), constants.read_port()
-        address, fetched = op[2], op[1]
-        constant_at = Signal.like(constant0.addr)
-        m.d.sync += constant_at.eq(Mux(fetched.port0 == Port0.CONSTANT, fetched.p0, fetched.p3))
+        address, following, chosen = op[2], op[3], op[4]
+        read, ending = (valid[FETCH - 1 + after] for after in (0, self.interval))
+        constant_at, key_word = Signal.like(constant0.addr), Signal(WORD_BITS)
+        m.d.sync += [
+            constant_at.eq(Mux(address.port0 == Port0.CONSTANT, address.p0, address.p3)),
+            key_word.eq(0),
+        ]
+        with m.If(valid[3] & (following.port2 == Port2.KEY)):
+            m.d.sync += key_word.eq(self.key_word)
         m.d.comb += [
             contexts.read_op.eq(address),
             contexts.read_job.eq(job[2]),
             constant0.addr.eq(constant_at),
-            constant2.addr.eq(address.p2),
+            constant2.addr.eq(following.p2),
             self.key_read.key.eq(key[2]),
             self.key_read.index.eq(address.p2),
         ]
 
-        chosen, words = op[3], contexts.words
+        words = contexts.words
         operands = Signal(Operands)
         p0 = {
             Port0.REGISTER: words.register0,
@@ -208,7 +212,7 @@ class Barrel(wiring.Component):
         }
         p2 = {
             Port2.REGISTER: words.register2,
-            Port2.KEY: self.key_word,
+            Port2.KEY: key_word,
             Port2.CONSTANT: constant2.data,
             Port2.DIGITS: words.digits,
         }
@@ -227,10 +231,10 @@ class Barrel(wiring.Component):
         with m.Elif(ending):
             m.d.sync += operands.eq(0)
         m.d.comb += [
-            table.read.eq(read | ending),
-            table.enable.eq(read & (chosen.b >= SecondFactor.TABLE_0)),
-            table.curve.eq(chosen.curve),
-            table.window.eq(chosen.window),
+            table.read.eq(valid[3] | valid[3 + self.interval]),
+            table.enable.eq(valid[3] & (following.b >= SecondFactor.TABLE_0)),
+            table.curve.eq(following.curve),
+            table.window.eq(following.window),
             table.digits.eq(contexts.early_digits.word),
             table.digit_window.eq(address.window),
             self._alu.operands.eq(operands),
@@ -289,18 +293,17 @@ class Barrel(wiring.Component):
         for i in range(retire - keep - 1):
             altered.append(Signal(name=f"altered{i}"))
             m.d.sync += altered[-1].eq(altered[-2])
-        m.submodules.high_words = high = BlockRam(shape=Stored, depth=self.slots)
-        late_high, differs, uses_high = Signal(Stored), Signal(GUARD_BITS), Signal()
+        m.submodules.high_words = high = BlockRam(shape=Stored, depth=self.slots, registered=True)
+        differs, uses_high = Signal(GUARD_BITS), Signal()
         high_altered = Signal(retire - late - 1)
         m.d.sync += [
-            late_high.eq(high.read),
-            differs.eq(difference(late_high)),
+            differs.eq(difference(high.read)),
             uses_high.eq(alu.late_op.add_high),
             high_altered.eq(Cat(uses_high & differs.any(), high_altered)),
         ]
         m.d.comb += [
             alu.late_op.eq(look_up("late", late).op),
-            alu.late_high.eq(late_high.word),
+            alu.late_high.eq(high.read.word),
             high.read_addr.eq(late_slot),
             high.write.addr.eq(slot[keep]),
             high.write.en.eq((kept.out == Output.LOW_KEEP) | kept.end),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -25,7 +27,7 @@ Words = data.StructLayout(
         "flags": Flags,
     }
 )
-"""What is read for an instruction, one clock after its addresses."""
+"""What is read for an instruction, two clocks after its addresses."""
 
 
 Stored = Guarded(WORD_BITS)
@@ -38,23 +40,23 @@ class Contexts(wiring.Component):
     Members
     -------
     read_valid : In(1), read_op : In(Operation), read_job : In, words : Out(Words)
-        Addresses of an instruction; its words one clock later.
+        Addresses of an instruction; its words two clocks later.
     digits_job : In, early_digits : Out
-        ``read_job``, two clocks before; the digits with their check bits, one clock before.
+        ``read_job``, two clocks before; the digits with their check bits, two clocks later.
     write_soon : In(1)
         ``write_valid``, a clock before.
     write_valid, write_op, write_job, write_word, write_zero, write_altered : In
         A retiring instruction, its result, whether that is zero, and whether its job was damaged.
     altered_job : In, altered : Out(1)
         Whether a job has read a damaged word, one clock later: for ``write_altered``, to be asked
-        when the instruction has been read for four clocks.
+        when the instruction has been read for five clocks.
     inbox : In({enable, job, index, word})
         Written by lanes and inverter, a clock later. A clock with a retiring instruction is as good
         as any other.
     digest : In({enable, job, word}), digest_taken : Out(1)
         A digest to sign, for outbox word 0; kept up until taken.
     outbox : In({job, index}), outbox_taken : Out(1), outbox_word : Out, outbox_damaged : Out(1)
-        Read by stations, one clock after a clock with ``outbox_taken``, in which no instruction
+        Read by stations, two clocks after a clock with ``outbox_taken``, in which no instruction
         reads an outbox. ``outbox_damaged``, another clock later: not the word that was stored.
     flags_job : In, flags : Out(Flags)
         Flags of a job after this clock's retiring instruction; combinational.
@@ -121,7 +123,9 @@ class Contexts(wiring.Component):
         altered: list[Value] = []
 
         def memory(name: str, words: int) -> BlockRam:
-            m.submodules[name] = store = BlockRam(shape=Stored, depth=self.jobs * words)
+            m.submodules[name] = store = BlockRam(
+                shape=Stored, depth=self.jobs * words, registered=True
+            )
             m.d.comb += store.write.data.eq(stored)
             return store
 
@@ -136,12 +140,16 @@ class Contexts(wiring.Component):
                 store.write.en.eq(wiping | (self.write_valid & retire.write)),
             ]
 
-        store, digits = memory("digit_words", 1), Signal(Stored)
-        altered.append(difference(digits))
-        m.d.sync += [self.early_digits.eq(store.read), digits.eq(self.early_digits)]
+        store, digits = (
+            memory("digit_words", 1),
+            [Signal(Stored, name=f"digits{i}") for i in (0, 1)],
+        )
+        altered.append(difference(digits[1]))
+        m.d.sync += [digits[0].eq(self.early_digits), digits[1].eq(digits[0])]
         m.d.comb += [
+            self.early_digits.eq(store.read),
             store.read_addr.eq(self.digits_job),
-            self.words.digits.eq(digits.word),
+            self.words.digits.eq(digits[1].word),
             store.write.addr.eq(job),
             store.write.en.eq(wiping | (self.write_valid & (retire.dest == Dest.DIGITS))),
         ]
@@ -173,7 +181,7 @@ class Contexts(wiring.Component):
         altered: list[Value],
     ) -> None:
         """One memory for the programs and, in clocks in which they leave it alone, the stations."""
-        retire, reads, read = self.write_op, Signal(), Signal()
+        retire, reads, read = self.write_op, Signal(), Signal(2)
         differs = Signal(GUARD_BITS)
         writes = wiping | (self.write_valid & (retire.dest == Dest.OUTBOX))
         m.d.comb += [
@@ -187,8 +195,8 @@ class Contexts(wiring.Component):
             store.write.en.eq(writes | self.digest.enable),
             store.write.addr.eq(_at(Mux(wiping, step, retire.index), OUTBOX_WORDS, job)),
         ]
-        m.d.sync += [read.eq(reads), differs.eq(difference(store.read))]
-        altered.append(difference(store.read) & read.replicate(GUARD_BITS))
+        m.d.sync += [read.eq(Cat(reads, read)), differs.eq(difference(store.read))]
+        altered.append(difference(store.read) & read[1].replicate(GUARD_BITS))
         with m.If(reads):
             m.d.comb += store.read_addr.eq(_at(self.read_op.p0, OUTBOX_WORDS, self.read_job))
         with m.If(~writes):
@@ -204,27 +212,27 @@ class Contexts(wiring.Component):
         A damaged word faults its job, whether the instruction wanted it or not.
         """
         altered, found = Signal(self.jobs), Signal.like(differences)
-        valid, readers = Signal(2), [Signal(range(self.jobs), name=f"reader{i}") for i in range(3)]
-        damaged = Signal()
+        valid, readers = Signal(3), [Signal(range(self.jobs), name=f"reader{i}") for i in range(4)]
+        damaged, flags = Signal(), Signal(Flags)
         m.d.sync += [
             valid.eq(Cat(self.read_valid, valid)),
             found.eq(differences),
-            damaged.eq(valid[1] & found.any()),
+            damaged.eq(valid[-1] & found.any()),
             readers[0].eq(self.read_job),
-            readers[1].eq(readers[0]),
-            readers[2].eq(readers[1]),
+            *(later.eq(reader) for reader, later in pairwise(readers)),
         ]
         m.d.sync += self.altered.eq(altered.bit_select(self.altered_job, 1))
         with m.If(damaged):
-            m.d.sync += altered.bit_select(readers[2], 1).eq(1)
+            m.d.sync += altered.bit_select(readers[-1], 1).eq(1)
         with m.If(wiping):
             m.d.sync += altered.bit_select(self.wipe.payload.job, 1).eq(0)
         fault = Signal()
         m.submodules.flag_words = store = Memory(shape=Flags, depth=self.jobs, init=[])
         read, before, write = store.read_port(), store.read_port(domain="comb"), store.write_port()
+        m.d.sync += flags.eq(read.data)
         m.d.comb += [
             read.addr.eq(self.read_job),
-            self.words.flags.eq(read.data),
+            self.words.flags.eq(flags),
             before.addr.eq(self.write_job),
             fault.eq(before.data.fault | self.write_altered),
             self.flags.eq(before.data),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..blockram import BlockRam
 from .alu import TABLE_BITS
 from .isa import WORD_BITS, Curve
 from .programs import Image
@@ -38,9 +38,9 @@ class CombTable(wiring.Component):
     read, enable, curve, window : In
         In a clock with ``read``: the same window; without ``enable`` entry 0 is read.
     negative : Out(1), f0, f1, f2 : Out(256)
-        Sign and fields of the entry, canonical, from the next clock until another is read.
+        Sign and fields of the entry, canonical, two clocks later, until that of another.
 
-    Timing: one clock. Security: ``digits`` is secret; it addresses block RAM, whose access time
+    Security: ``digits`` is secret; it addresses block RAM, whose access time
     does not depend on the address.
     """
 
@@ -73,20 +73,19 @@ class CombTable(wiring.Component):
         window = self.window[: ceil_log2(len(rows[2]) >> width - 1)]
         resets = Signal(init=1)  # no entry outlives a reset
         m.d.sync += resets.eq(0)
+        signed = Signal()
+        m.d.sync += self.negative.eq(signed)
         with m.If(self.read):
-            m.d.sync += self.negative.eq(negative & self.enable)
+            m.d.sync += signed.eq(negative & self.enable)
         for i, words in enumerate(rows):
             address = Cat(index, window)
             if i < 2:
                 address = Cat(address, self.curve == Curve.SECP256K1)
-            table = Memory(
-                shape=TABLE_BITS, depth=len(words), init=words, attrs={"ram_style": "block"}
-            )
+            table = BlockRam(shape=TABLE_BITS, depth=len(words), init=words, registered=True)
             m.submodules[f"table{i}"] = table
-            port = table.read_port()
             m.d.comb += [
-                port.en.eq(self.read | resets),
-                port.addr.eq(Mux(self.enable & ~resets, address, 0)),
-                getattr(self, f"f{i}").eq(port.data),
+                table.read_en.eq(self.read | resets),
+                table.read_addr.eq(Mux(self.enable & ~resets, address, 0)),
+                getattr(self, f"f{i}").eq(table.read),
             ]
         return m

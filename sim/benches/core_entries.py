@@ -34,7 +34,7 @@ def shuffle_entries(dut: Any) -> None:
             first = base + window * comb.entries
             order = random.sample(range(comb.entries), comb.entries)
             for field in range(3 if curve == Curve.ED25519 else 2):
-                table = getattr(dut.barrel.table, f"table{field}")
+                table = getattr(dut.barrel.table, f"table{field}").words
                 words = [int(table[first + entry].value) for entry in range(comb.entries)]
                 for entry, other in enumerate(order):
                     table[first + entry].value = words[other]
@@ -44,7 +44,7 @@ def restore_entries(dut: Any) -> None:
     """The tables as the sources say."""
     tables = Image(PROFILE.window).tables
     for field in range(3):
-        table = getattr(dut.barrel.table, f"table{field}")
+        table = getattr(dut.barrel.table, f"table{field}").words
         rows = [entry[field] for entry in tables[Curve.ED25519]]
         rows += [entry[field] for entry in tables[Curve.SECP256K1]] if field < 2 else []
         for address, word in enumerate(rows):

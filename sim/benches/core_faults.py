@@ -239,7 +239,7 @@ def damage_tables(dut: Any, faults: Faults) -> None:
     for curve, comb in image.combs.items():
         window = random.randrange(comb.windows)
         fields = 3 if curve == Curve.ED25519 else 2
-        table = getattr(dut.barrel.table, f"table{random.randrange(fields)}")
+        table = getattr(dut.barrel.table, f"table{random.randrange(fields)}").words
         base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
         first = base + window * comb.entries
         for entry in range(first, first + comb.entries):

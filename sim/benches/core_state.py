@@ -52,7 +52,7 @@ KEY_MEMORIES = {
 ROMS = (
     "barrel.rom",
     "barrel.constants",
-    *(f"barrel.table.table{i}" for i in range(3)),
+    *(f"barrel.table.table{i}.words" for i in range(3)),
     *(f"{lane}.sha.constants" for lane in HASHES),
 )
 

@@ -3,9 +3,13 @@
 // Sources: ECP5 and ECP5-5G Family Data Sheet (FPGA-DS-02012), Memory Usage Guide (FPGA-TN-02204),
 // sysDSP Usage Guide (FPGA-TN-02205), sysCLOCK PLL/DLL Design and Usage Guide (FPGA-TN-02200). What
 // a cell is asked for and its model does not have ends the simulation: nothing is passed over.
-// Global set/reset (GSR) has no part in it, for no design of ours asserts it.
+// Global set/reset reaches the flip-flops, one clock later than it should; nothing else heeds it.
 
 `timescale 1ns / 1ps
+
+package ecp5;
+  reg global_reset = 1'b0;
+endpackage
 
 // Z = INIT[{D, C, B, A}]; written so that a constant INIT leaves little to evaluate.
 module LUT4 (input A, input B, input C, input D, output Z);
@@ -60,6 +64,11 @@ module CCU2C (
       .A(A1), .B(B1), .C(C1), .D(D1), .CIN(carry), .S(S1), .COUT(COUT));
 endmodule
 
+// Global set/reset, in step with the clock.
+module SGSR (input GSR, input CLK);
+  always @(posedge CLK) ecp5::global_reset <= ~GSR;
+endmodule
+
 // A flip-flop. It wakes up at the value that REGSET names.
 module TRELLIS_FF (input CLK, input LSR, input CE, input DI, input M, output reg Q);
   parameter GSR = "ENABLED";
@@ -73,6 +82,7 @@ module TRELLIS_FF (input CLK, input LSR, input CE, input DI, input M, output reg
   localparam VALUE = REGSET == "SET";
 
   wire enable, set;
+  wire resets = GSR == "ENABLED" ? ecp5::global_reset : 1'b0;
   wire data = SD == "0" ? M : DI;
   generate
     if (CEMUX == "1") assign enable = 1'b1;
@@ -86,10 +96,11 @@ module TRELLIS_FF (input CLK, input LSR, input CE, input DI, input M, output reg
     if (SRMODE == "ASYNC") begin : asynchronous
       always @(posedge CLK or posedge set)
         if (set) Q <= VALUE;
+        else if (resets) Q <= VALUE;
         else if (enable) Q <= data;
     end else begin : synchronous
       always @(posedge CLK)
-        if (set) Q <= VALUE;
+        if (set | resets) Q <= VALUE;
         else if (enable) Q <= data;
     end
   endgenerate

@@ -1,5 +1,5 @@
 // Cells that nextpnr-ecp5 makes when it packs: half a slice's LUT with its carry, its distributed
-// RAM and its wider multiplexer; the write port of that RAM; a clock buffer.
+// RAM and its wider multiplexer; the write port of that RAM; a clock buffer; the global reset.
 
 `timescale 1ns / 1ps
 
@@ -13,7 +13,7 @@ module TRELLIS_COMB (
   parameter CCU2_INJECT1 = "NO";
   parameter WREMUX = "WRE";
   parameter WCKMUX = "WCK";
-  parameter [31:0] IS_Z1 = 0;
+  parameter IS_Z1 = 0;  // its multiplexer chooses among those of others
   generate
     if (MODE == "LOGIC") begin : logic_mode
       LUT4 #(.INIT(INITVAL)) lut (.A(A), .B(B), .C(C), .D(D), .Z(F));
@@ -49,4 +49,14 @@ endmodule
 
 module DCCA (input CLKI, input CE, output CLKO);
   assign CLKO = CLKI;
+endmodule
+
+module GSR (input GSR, input CLK);  // its pin is called as it is
+  parameter MODE = "ACTIVE_LOW";
+  parameter SYNCMODE = "SYNC";
+  generate
+    if (MODE != "ACTIVE_LOW" || SYNCMODE != "SYNC")
+      initial $fatal(1, "GSR: a mode that is not modelled");
+  endgenerate
+  SGSR sgsr (.GSR(GSR), .CLK(CLK));
 endmodule
