@@ -10,7 +10,7 @@ write_json top.json
 """All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
 
 ROUTING = (
-    *("--timing-allow-fail", "--router", "router2"),
+    *("--timing-allow-fail", "--router", "router1"),
     *("--placer-heap-cell-placement-timeout", "0"),
 )
 """Options of nextpnr."""

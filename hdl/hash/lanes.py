@@ -84,7 +84,7 @@ class Sha512Lane(wiring.Component):
 
     Timing
     ------
-    84 clocks a block and 4, from the edge that takes a request to the first that may take a word of
+    84 clocks a block and 5, from the edge that takes a request to the first that may take a word of
     its result, if head and pool are never late (measured: README of this folder). A word a clock;
     the next request is taken after the last.
 
@@ -207,7 +207,7 @@ class EcdsaLane(wiring.Component):
     Timing
     ------
     :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS`, the order's ``latency`` there and 1, to the
-    first word of the result; a message adds 68 clocks a block and at most 4, if the pool is never
+    first word of the result; a message adds 68 clocks a block and at most 5, if the pool is never
     late (measured: README of this folder). A word a clock; the next request is taken
     :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after the last.
 
