@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -13,6 +13,7 @@ from intaglio.hdl.field.dsp import Dsp
 from intaglio.hdl.link.uart import UartReceiver, UartTransmitter
 
 TABLE_WORDS = 256
+SALT_WORDS = 2048
 LAST = 16
 """Answers that are kept."""
 
@@ -23,17 +24,25 @@ def table() -> list[int]:
     return [source.getrandbits(36) for _ in range(TABLE_WORDS)]
 
 
+def salt() -> list[int]:
+    """First words of the block RAM with an output register: 9 bits each."""
+    source = random.Random(8)
+    return [source.getrandbits(9) for _ in range(SALT_WORDS)]
+
+
 class ProbeModel:
     """What a :class:`Probe` answers, byte by byte."""
 
     def __init__(self) -> None:
         self.words, self.last, self.count = table(), [0] * LAST, 0
+        self.salt = salt()
 
     def answer(self, byte: int) -> int:
         word = self.words[byte]
         product = (word & 0x3FFFF) * (word >> 18)
         self.words[byte] = product
-        total = (product >> 14) + self.last[self.count % LAST] + self.count & 0xFF
+        total = (product >> 14) + self.last[self.count % LAST] + self.count
+        total = total + self.salt[self.count % 8 << 8 | byte] & 0xFF
         self.last[self.count % LAST] = total
         self.count += 1
         return total
@@ -43,7 +52,8 @@ class Probe(wiring.Component):
     """Answers each byte with one, by way of block RAM, a multiplier, adders and distributed RAM.
 
     Byte ``b`` picks word ``w`` of a table; the product of its halves takes its place, and the
-    answer is 8 bits of that product plus the answer before last by 16 plus a count, modulo 256.
+    answer is 8 bits of that product plus the answer before last by 16 plus a count plus a word that
+    byte and count pick, modulo 256.
     Members and parameters are those of :class:`intaglio.hdl.device.SerialSigner`, of which this
     takes the place on a board.
     """
@@ -62,6 +72,9 @@ class Probe(wiring.Component):
         m.submodules.receiver = receiver = UartReceiver(self.clocks_per_bit)
         m.submodules.transmitter = transmitter = UartTransmitter(self.clocks_per_bit)
         m.submodules.words = words = BlockRam(shape=36, depth=TABLE_WORDS, init=table())
+        m.submodules.salts = salts = BlockRam(
+            shape=9, depth=SALT_WORDS, init=salt(), registered=True
+        )
         m.submodules.dsp = dsp = Dsp()
         m.submodules.last = last = Memory(shape=8, depth=LAST, init=[])
         older, newer = last.read_port(domain="comb"), last.write_port()
@@ -75,6 +88,7 @@ class Probe(wiring.Component):
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),
             words.read_addr.eq(byte),
+            salts.read_addr.eq(Cat(byte, count[:3])),
             dsp.a.eq(words.read[:18]),
             dsp.b.eq(words.read[18:]),
             words.write.addr.eq(byte),
@@ -84,7 +98,7 @@ class Probe(wiring.Component):
             newer.addr.eq(count),
             newer.data.eq(total),
             newer.en.eq(done),
-            total.eq(dsp.p[14:22] + older.data + count),
+            total.eq(dsp.p[14:22] + older.data + count + salts.read),
             transmitter.i.payload.eq(total),
             transmitter.i.valid.eq(done),
             self.busy.eq(receiver.busy | transmitter.busy | steps.any()),

@@ -95,13 +95,13 @@ def test_what_the_core_holds() -> None:
 
 @pytest.mark.slow
 def test_a_real_bitstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a design that routes in seconds: unpacked, its block RAM is the table of the sources."""
+    """Of a design that routes in seconds: unpacked, its block RAMs are the tables of the sources."""
     monkeypatch.setattr(top, "SerialSigner", probe.Probe)
     monkeypatch.setattr(build, "cycles_per_signature", lambda profile: {})
     board = next(iter(BOARDS))
     _, data = build.build(board, SMALL.name, work=tmp_path, report=lambda stage, seconds: None)
     blocks = contents.unpacked(data, tmp_path)
-    words = probe.table()
-    assert differences(blocks, {"table": Rom(words)}) == []
+    words, salt = probe.table(), Rom(probe.salt())
+    assert differences(blocks, {"table": Rom(words), "salt": salt}) == []
     words[17] ^= 1 << 20
-    assert len(differences(blocks, {"table": Rom(words)})) == 2
+    assert len(differences(blocks, {"table": Rom(words), "salt": salt})) == 2
