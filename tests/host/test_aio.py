@@ -72,7 +72,7 @@ async def test_a_cancelled_task_leaves_the_signer_whole(signer):
 
 async def test_a_signer_that_cannot_be_opened():
     with pytest.raises(errors.LinkError):
-        await intaglio.aio.open("nothing:")
+        await intaglio.aio.open("uart:/dev/no-such-port")
     with pytest.raises(errors.RequestTimeout):
         await intaglio.aio.open("model:?silent_after=0", timeout_s=0.05)
 

@@ -217,9 +217,9 @@ def test_a_closed_transport_says_so():
 @pytest.mark.parametrize(
     ("url", "error", "words"),
     [
-        ("model:usb", errors.LinkError, "model:pcie"),
+        ("model:usb", errors.InputError, "model:pcie"),
         ("model:pcie?drop=0.1", errors.InputError, "unknown parameter 'drop'"),
-        ("sim:usb", errors.LinkError, "sim:pcie"),
+        ("sim:usb", errors.InputError, "sim:pcie"),
         ("pcie:nowhere", errors.InputError, "PCI address"),
         ("pcie:ff:1f.7", errors.LinkError, "no PCI device at 0000:ff:1f.7"),
         ("pcie:ff:1f.7?via=uio", errors.InputError, "vfio or sysfs"),

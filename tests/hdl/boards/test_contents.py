@@ -95,7 +95,7 @@ def test_what_the_core_holds() -> None:
 
 @pytest.mark.slow
 def test_a_real_bitstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a design that routes in seconds: unpacked, its block RAMs are the tables of the sources."""
+    """Of a design that routes in seconds: unpacked, its block RAMs are the sources' tables."""
     monkeypatch.setattr(top, "SerialSigner", probe.Probe)
     monkeypatch.setattr(build, "cycles_per_signature", lambda profile: {})
     board = next(iter(BOARDS))
