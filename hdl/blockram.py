@@ -30,7 +30,7 @@ class BlockRam(wiring.Component):
     init : Sequence[int]
         First words; the others are 0.
     registered : bool
-        The blocks' own output registers are used: a word comes a clock later, and at once in it.
+        The blocks' own output registers are used: a word comes a clock later, but early in it.
 
     Members
     -------

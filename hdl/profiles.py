@@ -45,7 +45,7 @@ SMALL = Profile(
     key_slots=16,
     pool_pages=64,
 )
-"""Made to fit an ECP5-85F (not routed yet) and to simulate fast: the virtual board's default."""
+"""Made to fit an ECP5-85F and to simulate fast: the virtual board's default."""
 
 MID = Profile(
     name="mid",
@@ -75,7 +75,7 @@ FULL = Profile(
     key_slots=16,
     pool_pages=128,
 )
-"""An instruction a clock: for an ECP5-85F (placed, not routed to the end yet)."""
+"""An instruction a clock: for an ECP5-85F."""
 
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""

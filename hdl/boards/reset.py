@@ -24,8 +24,9 @@ class GlobalReset(wiring.Component):
 
     Timing: the reset ends, in step with the clock, :data:`CLOCKS` clocks after its cause; after
     configuration it is on until the clock has run for as long.
-    Sources: ECP5 and ECP5-5G sysCONFIG and memory guides for SGSR; Lattice FPGA libraries for the
-    flip-flops FD1S3BX (wakes up set) and FD1S3DX (wakes up clear).
+    SGSR stands as Amaranth's own platform for Lattice devices uses it. Of the flip-flops FD1S3BX
+    wakes up set and FD1S3DX clear, as yosys maps them. How the device lets go of its flip-flops has
+    no timing analysis in nextpnr, and has not been tried on silicon.
     """
 
     unlocked: In(1)
