@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import C, Cat, ClockSignal, Instance, Module, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import (
+    Array,
+    C,
+    Cat,
+    ClockSignal,
+    Instance,
+    Module,
+    Shape,
+    ShapeLike,
+    Signal,
+    Value,
+)
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -26,7 +37,7 @@ class BlockRam(wiring.Component):
     shape : ShapeLike
         Of a word.
     depth : int
-        Words, at most 2048.
+        Words. Above 2048 they are in several rows of blocks.
     init : Sequence[int]
         First words; the others are 0.
     registered : bool
@@ -46,8 +57,8 @@ class BlockRam(wiring.Component):
     def __init__(
         self, *, shape: ShapeLike, depth: int, init: Sequence[int] = (), registered: bool = False
     ) -> None:
-        if not 1 <= depth <= max(_DEPTH_OF_WIDTH.values()):
-            raise ValueError(f"depth={depth} must be 1..{max(_DEPTH_OF_WIDTH.values())}")
+        if depth < 1:
+            raise ValueError(f"depth={depth} must be at least 1")
         if len(init) > depth:
             raise ValueError(f"{len(init)} first words do not fit into {depth}")
         self.depth, self.init, self.width = depth, list(init), Shape.cast(shape).width
@@ -97,17 +108,34 @@ class BlockRam(wiring.Component):
             m.d.comb += found
 
     def _blocks(self, m: Module) -> None:
-        """As many blocks side by side as the words are wide."""
-        width = next(w for w, depth in _DEPTH_OF_WIDTH.items() if depth >= self.depth)
+        """Rows of as many blocks side by side as the words are wide."""
+        most = max(_DEPTH_OF_WIDTH.values())
+        fits = (w for w, depth in _DEPTH_OF_WIDTH.items() if depth >= self.depth)
+        width = next(fits, min(_DEPTH_OF_WIDTH))
         data, read = Value.cast(self.write.data), Value.cast(self.read)
-        for start in range(0, self.width, width):
-            stop = min(self.width, start + width)
-            part = [word >> start & ((1 << stop - start) - 1) for word in self.init]
-            out = Signal(width, name=f"out{start}")
-            m.submodules[f"block{start}"] = self._block(width, part, data[start:stop], out)
-            m.d.comb += read[start:stop].eq(out)
+        rows = []
+        for row, first in enumerate(range(0, self.depth, most)):
+            rows.append(Signal(len(read), name=f"row{row}"))
+            write_en = self.write.en & (self.write.addr >> most.bit_length() - 1 == row)
+            for start in range(0, self.width, width):
+                stop = min(self.width, start + width)
+                words = self.init[first : first + most]
+                part = [word >> start & ((1 << stop - start) - 1) for word in words]
+                out = Signal(width, name=f"out{row}_{start}")
+                block = self._block(width, part, data[start:stop], out, write_en)
+                m.submodules[f"block{row}_{start}"] = block
+                m.d.comb += rows[-1][start:stop].eq(out)
+        chosen = self.read_addr >> most.bit_length() - 1
+        if len(rows) > 1:
+            for stage in range(self.latency):
+                earlier, chosen = chosen, Signal(range(len(rows)), name=f"chosen{stage}")
+                with m.If(self.read_en | (stage > 0)):
+                    m.d.sync += chosen.eq(earlier)
+        m.d.comb += read.eq(Array(rows)[chosen] if len(rows) > 1 else rows[0])
 
-    def _block(self, width: int, init: list[int], data: Value, out: Signal) -> Instance:
+    def _block(
+        self, width: int, init: list[int], data: Value, out: Signal, write_en: Value
+    ) -> Instance:
         """A DP16KD whose port A writes and whose port B reads, ``width`` bits in 18-bit units."""
         enables = {36: 4, 18: 2, 9: 0}[width]
         shift = {36: 5, 18: 4, 9: 3}[width]
@@ -138,8 +166,8 @@ class BlockRam(wiring.Component):
             }
         return Instance(
             "DP16KD",
-            i_CEA=self.write.en,
-            i_WEA=self.write.en,
+            i_CEA=write_en,
+            i_WEA=write_en,
             i_CEB=self.read_en,
             i_WEB=C(0, 1),
             p_GSR="DISABLED",

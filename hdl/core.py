@@ -18,6 +18,7 @@ from .intake import Intake
 from .jobs import Jobs
 from .keystore import KeyStore
 from .layouts import CurveId, Status
+from .limbram import place
 from .pool import MessagePool
 from .profiles import Profile
 from .reply import Replier
@@ -99,13 +100,15 @@ class SigningCore(wiring.Component):
         ]
         readers = [*sha512, *nonce[: profile.sha256_lanes]]
         m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=len(readers))
-        m.submodules.keys = keys = KeyStore(profile.key_slots, jobs=profile.job_slots, lookups=2)
         m.submodules.barrel = barrel = Barrel(
             image,
             interval=profile.interval,
             slots=profile.issue_slots,
             jobs=profile.job_slots,
             keys=profile.key_slots,
+        )
+        m.submodules.keys = keys = KeyStore(
+            profile.key_slots, jobs=profile.job_slots, lookups=2, lanes=barrel.lanes
         )
 
         now = Signal(32)
@@ -128,14 +131,16 @@ class SigningCore(wiring.Component):
             distribute(m, source, sinks)
             results = [lane.result for lane in group]
             merge_registered(m, results, getattr(collect, name), ends=lambda word: word.last)
-        # one lane at a time waits for its head
+        # one lane at a time waits for its head or its operands
         distribute(m, feed.head, [(lane.head, 1) for lane in sha512])
+        distribute(m, feed.operands, [(lane.operands, 1) for lane in nonce])
         connect(m, collect.hashed, jobs.hashed)
         connect(m, registered(m, jobs.engine), barrel.start)
         connect(m, jobs.invert, invert.jobs_in)
         connect(m, invert.inverted, jobs.inverted)
         connect(m, jobs.finish, finish.finish)
         connect(m, finish.wipe, barrel.wipe)
+        connect(m, finish.limbs, replier.limbs)
         connect(m, replier.replies, flipped(self.replies))
         m.d.comb += [
             jobs.executed.eq(barrel.done),
@@ -217,16 +222,8 @@ class SigningCore(wiring.Component):
         """The key store and who writes it: the engine never waits, the others take turns."""
         connect(m, intake.key_command, keys.command)
         connect(m, finish.key_finish, keys.finish)
-        loaded = stream.Signature(key_write_layout(self.profile.key_slots)).create()
-        m.d.comb += [
-            loaded.valid.eq(intake.key_write.valid),
-            loaded.payload.slot.eq(intake.key_write.payload.slot),
-            loaded.payload.index.eq(3),
-            loaded.payload.data.eq(intake.key_write.payload.data),
-            intake.key_write.ready.eq(loaded.ready),
-        ]
         chosen = stream.Signature(key_write_layout(self.profile.key_slots)).create()
-        merge_registered(m, [collect.key_write, finish.key_write, loaded], chosen)
+        merge_registered(m, [collect.key_write, finish.key_write, intake.key_write], chosen)
         write = Signal.like(barrel.key_write)
         m.d.sync += [
             write.eq(0),
@@ -237,12 +234,24 @@ class SigningCore(wiring.Component):
         ]
         with m.If(barrel.key_write.enable):
             m.d.sync += write.eq(barrel.key_write)
+        lane, step = place(chosen.payload.limb, keys.lanes)
         m.d.comb += [
             chosen.ready.eq(~write.enable),
-            keys.write.en.eq(write.enable | chosen.valid),
-            keys.write.slot.eq(Mux(write.enable, write.key, chosen.payload.slot)),
-            keys.write.index.eq(Mux(write.enable, write.index, chosen.payload.index)),
-            keys.write.data.eq(Mux(write.enable, write.word, chosen.payload.data)),
+            keys.write.en.eq(lane & chosen.valid.replicate(keys.lanes)),
+            keys.write.slot.eq(chosen.payload.slot),
+            keys.write.index.eq(chosen.payload.index),
+            keys.write.step.eq(step),
+            keys.write.data.eq(chosen.payload.data.replicate(keys.lanes)),
+        ]
+        with m.If(write.enable):
+            m.d.comb += [
+                keys.write.en.eq(-1),
+                keys.write.slot.eq(write.key),
+                keys.write.index.eq(write.index),
+                keys.write.step.eq(write.step),
+                keys.write.data.eq(write.data),
+            ]
+        m.d.comb += [
             intake.key_busy.eq(keys.busy),
             keys.slot_0.eq(intake.key_slot),
             intake.key_info.eq(keys.info_0),
@@ -251,11 +260,13 @@ class SigningCore(wiring.Component):
             keys.engine.en.eq(1),
             keys.engine.slot.eq(barrel.key_read.key),
             keys.engine.index.eq(barrel.key_read.index),
+            keys.engine.step.eq(barrel.key_read.step),
             barrel.key_word.eq(keys.engine.data),
             keys.hash.en.eq(feed.secret.en),
             keys.hash.slot.eq(feed.secret.slot),
             keys.hash.index.eq(feed.secret.index),
-            feed.secret_word.eq(keys.hash.data),
+            keys.hash.limb.eq(feed.secret.limb),
+            feed.secret_limb.eq(keys.hash.data),
             feed.secret_damaged.eq(keys.hash.damaged),
         ]
 
@@ -279,6 +290,7 @@ class SigningCore(wiring.Component):
             free.eq(~asked.want | barrel.outbox_taken),
             barrel.outbox.job.eq(asked.job),
             barrel.outbox.index.eq(asked.index),
+            barrel.outbox.limb.eq(asked.limb),
         ]
         with m.If(free):
             m.d.sync += asked.want.eq(0)
@@ -289,16 +301,17 @@ class SigningCore(wiring.Component):
                     m.d.sync += [asked.eq(user.outbox), owner.eq(1 << i)]
         for i, user in enumerate(users):
             m.d.sync += user.outbox_found.eq(arriving[i])
-            m.d.comb += user.outbox_word.eq(barrel.outbox_word)
+            m.d.comb += user.outbox_limb.eq(barrel.outbox_limb)
         for user in (feed, finish):
             m.d.comb += user.outbox_damaged.eq(barrel.outbox_damaged)
         m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),
             keys.public.index.eq(Mux(public.want, public.index, replier.public.index)),
-            feed.public_word.eq(keys.public.data),
+            keys.public.limb.eq(Mux(public.want, public.limb, replier.public.limb)),
+            feed.public_limb.eq(keys.public.data),
             feed.public_damaged.eq(keys.public.damaged),
-            replier.public_word.eq(keys.public.data),
+            replier.public_limb.eq(keys.public.data),
             replier.public_taken.eq(~public.want),
         ]
 
@@ -321,7 +334,7 @@ class SigningCore(wiring.Component):
             "git_revision": self.git_revision,
         }
         m.d.comb += [self.identity[name].eq(value) for name, value in constants.items()]
-        m.d.comb += [replier.identity.eq(self.identity), replier.words.eq(finish.words)]
+        m.d.comb += replier.identity.eq(self.identity)
 
         counters = Signal(layouts.Counters)
         bad = self.bad_frame | intake.short

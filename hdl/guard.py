@@ -1,4 +1,4 @@
-"""Check bits of words in memories: a word that was altered while it lay there is noticed."""
+"""Check bits of limbs in memories: a limb that was altered while it lay there is noticed."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from operator import xor
 from amaranth.hdl import Cat, Value
 from amaranth.lib import data
 
-GUARD_BITS = 28
-"""Check bits of a stored word; with them 256 or 260 bits still fit eight block RAMs of 36 bits."""
+GUARD_BITS = 7
+"""Check bits of a stored limb: with them its 65 bits fill two block RAMs of 36."""
 
 
-def guard(word: Value) -> Value:
-    """XOR of the word's pieces: another for words that differ in one bit, or in 28 in a row."""
-    return reduce(xor, [word[i : i + GUARD_BITS] for i in range(0, len(word), GUARD_BITS)])
+def guard(limb: Value) -> Value:
+    """XOR of the limb's pieces: another for limbs that differ in one bit, or in 7 in a row."""
+    return reduce(xor, [limb[i : i + GUARD_BITS] for i in range(0, len(limb), GUARD_BITS)])
 
 
 def Guarded(bits: int) -> data.StructLayout:
-    """Shape of a word of ``bits`` as it is stored. All zero is a good one."""
-    return data.StructLayout({"word": bits, "guard": GUARD_BITS})
+    """Shape of a limb of ``bits`` as it is stored. All zero is a good one."""
+    return data.StructLayout({"limb": bits, "guard": GUARD_BITS})
 
 
-def guarded(word: Value) -> Value:
-    """``word`` as it is stored."""
-    return Cat(word, guard(word))
+def guarded(limb: Value) -> Value:
+    """``limb`` as it is stored."""
+    return Cat(limb, guard(limb))
 
 
 def difference(stored: data.View) -> Value:
-    """Zero if a stored word is the one that was written."""
-    return guard(stored.word) ^ stored.guard
+    """Zero if a stored limb is the one that was written."""
+    return guard(stored.limb) ^ stored.guard

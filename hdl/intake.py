@@ -10,11 +10,12 @@ from intaglio import wire
 
 from . import keystore, layouts, pool
 from .engine.contexts import digest_layout
+from .engine.isa import LIMBS
 from .jobs import Kind, record_layout
 from .judge import Judge
 from .layouts import CurveId, Op, Status
 from .reply import Body, reply_layout
-from .stations.words import reverse_bytes
+from .stations.words import key_write_layout
 from .stream import Chunk, Packet
 from .taker import BodyTaker
 
@@ -41,14 +42,14 @@ class Intake(wiring.Component):
         Lookup in the key store, in the same clock.
     key_command : Out(stream), key_busy : In(1), acquire : Out(1)
         Loads and wipes; ``acquire`` counts a job of ``key_slot``.
-    key_write : Out(stream of {slot, data})
-        The secret of a load, for its RAW word. Secret.
+    key_write : Out(stream of key_write_layout(keys))
+        The secret of a load, for its RAW word; four limbs. Secret.
     chunks : Out(stream of Chunk), written : In(stream of pool.Head), free_pages : In
         Messages to the pool.
     release : Out(stream of pool.Message)
         A message whose request was refused after it was stored.
-    digest : Out({enable, job, word}), digest_taken : In(1)
-        A digest to sign.
+    digest : Out({enable, job, limb, data}), digest_taken : In(1)
+        A digest to sign; four limbs, each kept up until taken.
     new : Out(stream of {job, record})
         A job begins.
     reply : Out(stream of reply_layout)
@@ -77,9 +78,7 @@ class Intake(wiring.Component):
                 "key_command": Out(stream.Signature(keystore.Command(keys))),
                 "key_busy": In(1),
                 "acquire": Out(1),
-                "key_write": Out(
-                    stream.Signature(data.StructLayout({"slot": range(keys), "data": 256}))
-                ),
+                "key_write": Out(stream.Signature(key_write_layout(keys))),
                 "chunks": Out(stream.Signature(Chunk)),
                 "written": In(stream.Signature(pool.Head(pages))),
                 "free_pages": In(range(pages + 1)),
@@ -110,6 +109,7 @@ class Intake(wiring.Component):
         status, takes_tag = Signal(Status), Signal()
         started = Signal(32)
         page = Signal(range(self.pages))
+        limb = Signal(range(LIMBS))
         looked = Signal(judge.latency)
         needed = Signal(range(wire.pages(1 << len(header.length)) + 1))
         m.d.comb += [
@@ -134,6 +134,8 @@ class Intake(wiring.Component):
         m.d.sync += [
             stores.eq(is_message & (status == Status.OK)),
             body.to_word.eq(~is_message & (status == Status.OK)),
+            body.big_endian.eq(~(is_load & (header.curve == CurveId.ED25519))),
+            body.next.eq(0),
         ]
         # something of the message went to the pool
         keeps = stores & (body.received != 0) & (header.length != 0)
@@ -204,16 +206,9 @@ class Intake(wiring.Component):
             with m.State("command"):
                 self._command(m, header, is_load)
             with m.State("secret"):
-                raw = Mux(header.curve == CurveId.ED25519, body.word, reverse_bytes(body.word))
-                m.d.comb += [
-                    self.key_write.valid.eq(~self.key_busy),
-                    self.key_write.payload.slot.eq(header.slot),
-                    self.key_write.payload.data.eq(raw),
-                ]
-                with m.If(self.key_write.valid & self.key_write.ready):
-                    m.next = "begin"
+                self._secret(m, header, body, limb)
             with m.State("begin"):
-                self._begin(m, header, (is_load, is_message, is_digest), body, page, started)
+                self._begin(m, header, (is_load, is_message, is_digest), body, limb, page, started)
             with m.State("reply"):
                 self._reply(m, header, status)
             with m.State("clear"):
@@ -311,12 +306,28 @@ class Intake(wiring.Component):
             with m.If(is_load):
                 m.next = "secret"
 
+    def _secret(self, m: Module, header: data.View, body: BodyTaker, limb: Signal) -> None:
+        """Have the key store take the secret."""
+        payload = self.key_write.payload
+        m.d.comb += [
+            payload.slot.eq(header.slot),
+            payload.index.eq(keystore.Word.RAW),
+            payload.limb.eq(limb),
+            payload.data.eq(body.limb),
+        ]
+        m.d.sync += self.key_write.valid.eq(1)
+        with m.If(self.key_write.valid & self.key_write.ready):
+            m.d.sync += [self.key_write.valid.eq(0), body.next.eq(1), limb.eq(limb + 1)]
+            with m.If(limb == LIMBS - 1):
+                m.next = "begin"
+
     def _begin(
         self,
         m: Module,
         header: data.View,
         operation: tuple[Signal, Signal, Signal],
         body: BodyTaker,
+        limb: Signal,
         page: Signal,
         started: Signal,
     ) -> None:
@@ -346,14 +357,20 @@ class Intake(wiring.Component):
             record.hashed.eq(hashed),
             record.start.eq(started),
             self.digest.job.eq(self.job.index),
-            self.digest.word.eq(reverse_bytes(body.word)),
+            self.digest.limb.eq(limb),
+            self.digest.data.eq(body.limb),
         ]
         m.d.sync += [
             self.digest.enable.eq(hashed & ~stored),
             self.new.valid.eq(~hashed | stored),
         ]
         with m.If(self.digest.enable & self.digest_taken):
-            m.d.sync += [self.digest.enable.eq(0), stored.eq(1)]
+            m.d.sync += [
+                self.digest.enable.eq(0),
+                body.next.eq(1),
+                limb.eq(limb + 1),
+                stored.eq(limb == LIMBS - 1),
+            ]
         with m.If(self.new.valid & self.new.ready):
             m.d.comb += [self.take_job.eq(1), self.acquire.eq(1)]
             m.d.sync += [self.new.valid.eq(0), stored.eq(0)]

@@ -2,22 +2,17 @@
 
 from typing import Any
 
-from amaranth import Array, Cat, Elaboratable, Module, Mux, Signal, unsigned
+from amaranth import Array, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out, Signature
 
-from intaglio.hdl.blockram import BlockRam
-from intaglio.hdl.guard import GUARD_BITS, Guarded, difference, guarded
+from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS
 from intaglio.hdl.layouts import CurveId
+from intaglio.hdl.limbram import LimbRam, place
 
-WORD_BITS = 256
-ENGINE_BITS = 260
-"""Width of the engine's words; a key's words come zero-extended."""
 GENERATION_BITS = 16
 SECRET_WORDS = 4
 PUBLIC_WORDS = 2
-Stored = Guarded(WORD_BITS)
-"""A word as it is stored."""
 
 
 class Word(enum.Enum, shape=3):
@@ -80,13 +75,29 @@ def _Change(slots: int) -> data.StructLayout:
     return data.StructLayout({"enable": 1, "slot": range(slots), "renews": 1, **members})
 
 
-def _read_port(slots: int, words: int, bits: int) -> Signature:
+def _Wipe(slots: int, steps: int) -> data.StructLayout:
+    """Shape of the slots being wiped, up to ``last``, and of what they become."""
+    return data.StructLayout(
+        {
+            "slot": range(slots),
+            "step": range(steps),
+            "last": range(slots),
+            "renews": 1,
+            "state": State,
+            "curve": CurveId,
+        }
+    )
+
+
+def _read_port(slots: int, words: int, steps: dict[str, Any], lanes: int = 1) -> Signature:
+    """Reads ``lanes`` limbs of a word at once; the member ``steps`` says which."""
     return Signature(
         {
             "en": Out(1),
             "slot": Out(range(slots)),
             "index": Out(range(words)),
-            "data": In(bits),
+            **steps,
+            "data": In(lanes * LIMB_BITS),
             "damaged": In(1),
         }
     )
@@ -103,6 +114,8 @@ class KeyStore(Component):
         Most jobs in flight on one slot, at least 1.
     lookups : int
         Ports to look slots up by, at least 1.
+    lanes : int
+        Limbs of a word that the engine reads, or that are written, in a clock: 1, 2 or 4.
 
     Members
     -------
@@ -120,26 +133,32 @@ class KeyStore(Component):
         Lookup n = 0..lookups-1, in the same clock.
     acquire, release : In(1), acquire_slot, release_slot : In(range(slots))
         Pulses: a job (loading is one too) begins or ends to use a slot.
-    write : In(write port: en, slot, index : Word, data : 256 bits)
-        Stores a word of a LOADING slot, two clocks later, once ``busy`` has fallen after its
-        ``BEGIN_LOAD``; for a slot in another state it does nothing.
-    engine, hash : In(read port: en, slot, index : 0..3, data, damaged)
-        Secret words, one clock after ``en``; 260 bits zero-extended for the engine, 256 for hashes.
-        ``damaged``, another clock later: not the word that was written.
-    public : In(read port: en, slot, index : 0..1, data : 256 bits, damaged)
-        PUBLIC0 and PUBLIC1, from a memory of their own.
+    write : In(write port: en, slot, index : Word, step, data : lanes * LIMB_BITS)
+        Stores those limbs of a LOADING slot's word that ``en``, a bit per lane, says: lane i of
+        ``step`` is limb ``lanes * step + i``. Stored two clocks later, once ``busy`` has fallen
+        after the slot's ``BEGIN_LOAD``; for a slot in another state it does nothing.
+    engine : In(read port: en, slot, index : 0..3, step, data : lanes * LIMB_BITS, damaged)
+        Secret words, ``lanes`` limbs one clock after ``en``. ``damaged``, another clock later: not
+        what was written.
+    hash : In(read port: en, slot, index : 0..3, limb, data : LIMB_BITS, damaged)
+        Secret words for the hash lanes, from a memory of their own, a limb at a time.
+    public : In(read port: en, slot, index : 0..1, limb, data : LIMB_BITS, damaged)
+        PUBLIC0 and PUBLIC1, likewise.
 
-    Timing: ``wipe_cycles`` a slot, longer by every clock in which a word is written.
+    Timing: ``wipe_cycles`` a slot, longer by every clock in which something is written.
 
     Security: nothing but ``engine`` and ``hash`` reads the secrets. A wipe also replaces what those
-    ports read last. Words are stored with :func:`~intaglio.hdl.guard.guard`.
+    ports read last. Limbs are stored with :func:`~intaglio.hdl.guard.guard`.
     """
 
-    def __init__(self, slots: int, *, jobs: int, lookups: int = 1) -> None:
+    def __init__(self, slots: int, *, jobs: int, lookups: int = 1, lanes: int = 1) -> None:
         for name, value, least in (("slots", slots, 2), ("jobs", jobs, 1), ("lookups", lookups, 1)):
             if value < least:
                 raise ValueError(f"{name}={value} must be at least {least}")
-        self.slots, self.jobs, self.lookups = slots, jobs, lookups
+        if lanes not in (1, 2, LIMBS):
+            raise ValueError(f"lanes={lanes} must be 1, 2 or {LIMBS}")
+        self.slots, self.jobs, self.lookups, self.lanes = slots, jobs, lookups, lanes
+        step, limb = {"step": Out(range(LIMBS // lanes))}, {"limb": Out(range(LIMBS))}
         members = {
             "command": In(stream.Signature(Command(slots))),
             "finish": In(stream.Signature(Finish(slots))),
@@ -151,16 +170,17 @@ class KeyStore(Component):
             "write": In(
                 Signature(
                     {
-                        "en": Out(1),
+                        "en": Out(lanes),
                         "slot": Out(range(slots)),
                         "index": Out(Word),
-                        "data": Out(WORD_BITS),
+                        **step,
+                        "data": Out(lanes * LIMB_BITS),
                     }
                 )
             ),
-            "engine": In(_read_port(slots, SECRET_WORDS, ENGINE_BITS)),
-            "hash": In(_read_port(slots, SECRET_WORDS, WORD_BITS)),
-            "public": In(_read_port(slots, PUBLIC_WORDS, WORD_BITS)),
+            "engine": In(_read_port(slots, SECRET_WORDS, step, lanes)),
+            "hash": In(_read_port(slots, SECRET_WORDS, limb)),
+            "public": In(_read_port(slots, PUBLIC_WORDS, limb)),
         }
         for n in range(lookups):
             members[f"slot_{n}"] = In(range(slots))
@@ -168,107 +188,116 @@ class KeyStore(Component):
         super().__init__(members)
 
     @property
+    def _wipe_steps(self) -> int:
+        """Clocks it takes to zeroise the words of a slot."""
+        return SECRET_WORDS * LIMBS // self.lanes
+
+    @property
     def wipe_cycles(self) -> int:
         """Clocks ``busy`` is high to wipe one slot."""
-        return SECRET_WORDS + 1
+        return self._wipe_steps + 1
 
     @property
     def reset_cycles(self) -> int:
         """Clocks ``busy`` is high after a reset or for ``WIPE_ALL``."""
-        return self.slots * SECRET_WORDS + 1
+        return self.slots * self._wipe_steps + 1
 
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
         info = Array(Signal(Info(self.jobs), name=f"slot{n}") for n in range(self.slots))
-        wipe_slot = Signal(range(self.slots))
-        wipe_index = Signal(range(SECRET_WORDS))
-        wipe_last = Signal(range(self.slots), init=self.slots - 1)
-        wipes, cleans, renews = Signal(), Signal(), Signal()
-        # what the slots being wiped become
-        state, curve = Signal(State), Signal(CurveId)
-        generation = Signal(GENERATION_BITS)
         change = Signal(_Change(self.slots))
-        m.d.sync += [generation.eq(info[wipe_slot].generation + 1), change.enable.eq(0)]
+        m.d.sync += change.enable.eq(0)
         with m.If(change.enable):
             slot = info[change.slot]
             m.d.sync += slot.state.eq(change.state)
             with m.If(change.renews):
                 m.d.sync += [slot.curve.eq(change.curve), slot.generation.eq(change.generation)]
-
-        asked, write = (self.write.signature.flip().create() for _ in range(2))
-        for now, before in ((asked, self.write), (write, asked)):
-            m.d.sync += [
-                now.en.eq(before.en),
-                now.slot.eq(before.slot),
-                now.index.eq(before.index),
-                now.data.eq(before.data),
-            ]
-        with m.If(~self.write.en):
-            m.d.sync += asked.data.eq(0)
-        with m.If(info[asked.slot].state != State.LOADING):
-            m.d.sync += write.en.eq(0)
-        self._memories(m, info, write, Cat(wipe_index, wipe_slot), wipes, cleans)
         self._count_jobs(m, info)
         for n in range(self.lookups):
             m.d.comb += getattr(self, f"info_{n}").eq(info[getattr(self, f"slot_{n}")])
 
+        wipe = Signal(_Wipe(self.slots, self._wipe_steps), init={"last": self.slots - 1})
+        wipes, cleans = Signal(), Signal()
+        generation = Signal(GENERATION_BITS)
+        m.d.sync += generation.eq(info[wipe.slot].generation + 1)
+        write = self._allowed(m, info)
+        self._memories(m, write, wipe, wipes, cleans)
         with m.FSM(init="wipe") as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("idle"))
             with m.State("idle"):
-                m.d.comb += [
-                    self.finish.ready.eq(~self.write.en),
-                    self.command.ready.eq(~self.finish.valid),
-                ]
-                m.d.sync += [wipe_index.eq(0), state.eq(State.EMPTY), curve.eq(CurveId.NONE)]
-                with m.If(self.finish.valid & self.finish.ready):
-                    m.d.sync += [
-                        wipe_slot.eq(self.finish.payload.slot),
-                        wipe_last.eq(self.finish.payload.slot),
-                        renews.eq(1),
-                    ]
-                    m.d.sync += [
-                        change.slot.eq(self.finish.payload.slot),
-                        change.state.eq(State.READY),
-                        change.renews.eq(0),
-                    ]
-                    with m.If(info[self.finish.payload.slot].state == State.LOADING):
-                        m.d.sync += change.enable.eq(self.finish.payload.ok)
-                        with m.If(~self.finish.payload.ok):
-                            m.next = "wipe"
-                with m.Elif(self.command.valid & self.command.ready):
-                    command = self.command.payload
-                    m.d.sync += [
-                        wipe_slot.eq(command.slot),
-                        wipe_last.eq(command.slot),
-                        renews.eq(1),
-                    ]
-                    with m.If(command.action == Action.BEGIN_LOAD):
-                        m.d.sync += [state.eq(State.LOADING), curve.eq(command.curve)]
-                    with m.Elif(command.action == Action.WIPE_ALL):
-                        m.d.sync += [wipe_slot.eq(0), wipe_last.eq(self.slots - 1)]
-                    m.next = "wipe"
+                self._idle(m, info, wipe, change)
             with m.State("wipe"):
-                m.d.comb += wipes.eq(~write.en)
-                with m.If(wipes & (wipe_index == 1)):
+                m.d.comb += wipes.eq(~write.en.any())
+                with m.If(wipes & (wipe.step == 1)):
                     m.d.sync += [
-                        change.enable.eq(renews),
-                        change.slot.eq(wipe_slot),
-                        change.state.eq(state),
+                        change.enable.eq(wipe.renews),
+                        change.slot.eq(wipe.slot),
+                        change.state.eq(wipe.state),
                         change.renews.eq(1),
-                        change.curve.eq(curve),
+                        change.curve.eq(wipe.curve),
                         change.generation.eq(generation),
                     ]
                 with m.If(wipes):
-                    m.d.sync += wipe_index.eq(wipe_index + 1)
-                    with m.If(wipe_index == SECRET_WORDS - 1):
-                        with m.If(wipe_slot == wipe_last):
+                    m.d.sync += wipe.step.eq(wipe.step + 1)
+                    with m.If(wipe.step == self._wipe_steps - 1):
+                        with m.If(wipe.slot == wipe.last):
                             m.next = "clean"
                         with m.Else():
-                            m.d.sync += wipe_slot.eq(wipe_slot + 1)
+                            m.d.sync += wipe.slot.eq(wipe.slot + 1)
             with m.State("clean"):
                 m.d.comb += cleans.eq(1)
                 m.next = "idle"
         return m
+
+    def _idle(self, m: Module, info: Array, wipe: data.View, change: data.View) -> None:
+        """Take the end of a load or a command."""
+        finish, command = self.finish.payload, self.command.payload
+        m.d.comb += [
+            self.finish.ready.eq(~self.write.en.any()),
+            self.command.ready.eq(~self.finish.valid),
+        ]
+        m.d.sync += [
+            wipe.step.eq(0),
+            wipe.state.eq(State.EMPTY),
+            wipe.curve.eq(CurveId.NONE),
+        ]
+        with m.If(self.finish.valid & self.finish.ready):
+            m.d.sync += [
+                wipe.slot.eq(finish.slot),
+                wipe.last.eq(finish.slot),
+                wipe.renews.eq(1),
+                change.slot.eq(finish.slot),
+                change.state.eq(State.READY),
+                change.renews.eq(0),
+            ]
+            with m.If(info[finish.slot].state == State.LOADING):
+                m.d.sync += change.enable.eq(finish.ok)
+                with m.If(~finish.ok):
+                    m.next = "wipe"
+        with m.Elif(self.command.valid & self.command.ready):
+            m.d.sync += [
+                wipe.slot.eq(command.slot),
+                wipe.last.eq(command.slot),
+                wipe.renews.eq(1),
+            ]
+            with m.If(command.action == Action.BEGIN_LOAD):
+                m.d.sync += [wipe.state.eq(State.LOADING), wipe.curve.eq(command.curve)]
+            with m.Elif(command.action == Action.WIPE_ALL):
+                m.d.sync += [wipe.slot.eq(0), wipe.last.eq(self.slots - 1)]
+            m.next = "wipe"
+
+    def _allowed(self, m: Module, info: Array) -> Any:
+        """The write port two clocks later, without writes to slots that are not LOADING."""
+        asked, write = (self.write.signature.flip().create() for _ in range(2))
+        for now, before in ((asked, self.write), (write, asked)):
+            m.d.sync += [
+                getattr(now, name).eq(getattr(before, name)) for name in before.signature.members
+            ]
+        with m.If(~self.write.en.any()):
+            m.d.sync += asked.data.eq(0)
+        with m.If(info[asked.slot].state != State.LOADING):
+            m.d.sync += write.en.eq(0)
+        return write
 
     def _count_jobs(self, m: Module, info: Array) -> None:
         for n, slot in enumerate(info):
@@ -280,40 +309,47 @@ class KeyStore(Component):
                 m.d.sync += slot.jobs.eq(slot.jobs - 1)
 
     def _memories(
-        self, m: Module, info: Array, write: Any, wipe_at: Any, wipes: Signal, cleans: Signal
+        self,
+        m: Module,
+        write: Any,
+        wipe: data.View,
+        wipes: Signal,
+        cleans: Signal,
     ) -> None:
-        depth = self.slots * SECRET_WORDS
-        m.submodules.secrets = engine = BlockRam(shape=Stored, depth=depth)
-        m.submodules.secrets_copy = hashes = BlockRam(shape=Stored, depth=depth)
-        publics = BlockRam(shape=Stored, depth=self.slots * PUBLIC_WORDS)
-        m.submodules.publics = publics
-        stored = Mux(wipes, 0, guarded(write.data))
-
-        public_wipe_at = Cat(wipe_at[0], wipe_at[2:])
-        is_public = write.index.as_value()[2]
+        """Two copies of the secrets, one for each reader, and the public words."""
         index = write.index.as_value()
-        for secrets in (engine, hashes):
-            m.d.comb += [
-                secrets.write.en.eq(wipes | (write.en & ~is_public)),
-                secrets.write.addr.eq(Mux(wipes, wipe_at, Cat(index[:2], write.slot))),
-                secrets.write.data.eq(stored),
-            ]
-        m.d.comb += [
-            publics.write.en.eq(wipes | (write.en & is_public)),
-            publics.write.addr.eq(Mux(wipes, public_wipe_at, Cat(index[:1], write.slot))),
-            publics.write.data.eq(stored),
-        ]
-        # The clock after a wipe, the ports not in use read a zeroised word.
-        for words, user, at in (
-            (engine, self.engine, wipe_at),
-            (hashes, self.hash, wipe_at),
-            (publics, self.public, public_wipe_at),
+        is_public = index[2]
+        for name, user, words, wanted in (
+            ("secrets", self.engine, SECRET_WORDS, ~is_public),
+            ("secrets_copy", self.hash, SECRET_WORDS, ~is_public),
+            ("publics", self.public, PUBLIC_WORDS, is_public),
         ):
+            memory = LimbRam(self.slots * words, lanes=self.lanes)
+            m.submodules[name] = memory
+            bits = (words - 1).bit_length()
+            # the public words, which are fewer, are wiped twice
+            wipe_at = Cat(wipe.step[: bits + len(write.step)], wipe.slot)
             m.d.comb += [
-                words.read_en.eq(user.en | cleans),
-                words.read_addr.eq(Mux(user.en, Cat(user.index, user.slot), at)),
-                user.data.eq(words.read.word),
+                memory.write.en.eq(Cat(wipes | (lane & wanted) for lane in write.en)),
+                memory.write.addr.eq(
+                    Mux(wipes, wipe_at, Cat(write.step, index[:bits], write.slot))
+                ),
+                memory.write.data.eq(Mux(wipes, 0, write.data)),
             ]
-            differs = Signal(GUARD_BITS)
-            m.d.sync += differs.eq(difference(words.read))
-            m.d.comb += user.damaged.eq(differs.any())
+            self._read(m, memory, user, wipe_at, cleans)
+
+    def _read(self, m: Module, memory: LimbRam, user: Any, wipe_at: Value, cleans: Signal) -> None:
+        """A read port; in the clock after a wipe, if not in use, it reads a zeroised word."""
+        if user is self.engine:
+            step, read, difference = user.step, memory.read, memory.differs
+        else:
+            step = place(user.limb, self.lanes)[1]
+            read, difference = memory.limb(m, user.limb)
+        differs = Signal.like(difference, name="differs")
+        m.d.sync += differs.eq(difference)
+        m.d.comb += [
+            memory.read_en.eq(user.en | cleans),
+            memory.read_addr.eq(Mux(user.en, Cat(step, user.index, user.slot), wipe_at)),
+            user.data.eq(read),
+            user.damaged.eq(differs.any()),
+        ]

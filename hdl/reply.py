@@ -12,7 +12,9 @@ from amaranth.lib.wiring import In, Out
 from intaglio import wire
 
 from . import keystore, layouts
+from .engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from .layouts import CurveId, Status
+from .stations.words import shifted
 from .stream import Packet
 
 
@@ -30,7 +32,7 @@ _STATES = {
     Body.IDENTITY: "identity",
     Body.COUNTERS: "counters",
     Body.KEY: "key",
-    Body.SIGNATURE: "first word",
+    Body.SIGNATURE: "take",
 }
 """Where each body begins."""
 
@@ -41,7 +43,7 @@ _BODY_BYTES = {
     Body.SIGNATURE: wire.SIGNATURE_BYTES,
 }
 
-_WORD_BITS = 256
+_WORD_BYTES = wire.SIGNATURE_BYTES // 2
 
 
 def reply_layout(keys: int) -> data.StructLayout:
@@ -65,37 +67,44 @@ class Replier(wiring.Component):
 
     Members
     -------
-    reply : In(stream of reply_layout), words : In(2 x 256)
-        The next reply; taken when the one before has been sent. ``words``: what a signature
-        consists of, looked at in the clock after the reply was taken if its body is SIGNATURE.
+    reply : In(stream of reply_layout), limbs : In(stream of LIMB_BITS)
+        The next reply; taken when the one before has been sent. ``limbs``: those of a signature's
+        two words, taken after a reply with body SIGNATURE, each word's before its first byte.
     identity : In(Identity), counters : In(Counters)
         Bodies; counters as they are when the reply is taken.
     key_slot : Out, key_info : In(keystore.Info)
         Lookup in the key store, in the same clock.
-    public : Out({want, slot, index}), public_taken : In(1), public_word : In(256)
-        Reads a public word: one clock after a clock with ``want`` and ``public_taken``. Ed25519's
-        is sent from its least significant byte on, others from the most significant.
+    public : Out({want, slot, index, limb}), public_taken : In(1), public_limb : In(LIMB_BITS)
+        Reads a limb of a public word: one clock after a clock with ``want`` and ``public_taken``.
+        Ed25519's word is sent from its least significant byte on, others from the most significant.
     replies : Out(stream of Packet(8))
         Payloads, without CRC.
     idle : Out(1)
 
-    Timing: a byte every two clocks.
+    Timing: a byte every two clocks; a word's limbs are fetched before its first.
     """
 
     def __init__(self, *, keys: int, jobs: int) -> None:
         self.keys = keys
-        public = {"want": 1, "slot": range(keys), "index": range(keystore.PUBLIC_WORDS)}
+        public = data.StructLayout(
+            {
+                "want": 1,
+                "slot": range(keys),
+                "index": range(keystore.PUBLIC_WORDS),
+                "limb": range(LIMBS),
+            }
+        )
         super().__init__(
             {
                 "reply": In(stream.Signature(reply_layout(keys))),
-                "words": In(2 * _WORD_BITS),
+                "limbs": In(stream.Signature(LIMB_BITS)),
                 "identity": In(layouts.Identity),
                 "counters": In(layouts.Counters),
                 "key_slot": Out(range(keys)),
                 "key_info": In(keystore.Info(jobs)),
-                "public": Out(data.StructLayout(public)),
+                "public": Out(public),
                 "public_taken": In(1),
-                "public_word": In(_WORD_BITS),
+                "public_limb": In(LIMB_BITS),
                 "replies": Out(stream.Signature(Packet(8))),
                 "idle": Out(1),
             }
@@ -104,7 +113,7 @@ class Replier(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         taken = Signal(self.reply.payload.shape())
-        words, public = Signal(2 * _WORD_BITS), Signal(_WORD_BITS)
+        word, limb, arrives = Signal(WORD_BITS), Signal(range(LIMBS)), Signal()
         counters, self._chosen = Signal(layouts.Counters), Signal()
         index, big_endian = Signal(), Signal()
         header = self._header(m, taken)
@@ -114,7 +123,13 @@ class Replier(wiring.Component):
             self.key_slot.eq(taken.slot),
             self.public.slot.eq(taken.slot),
             self.public.index.eq(index),
+            self.public.limb.eq(limb),
         ]
+        m.d.sync += arrives.eq(self.public.want & self.public_taken)
+        with m.If(arrives):
+            m.d.sync += word.eq(shifted(word, self.public_limb))
+        with m.If(self.limbs.valid & self.limbs.ready):
+            m.d.sync += word.eq(shifted(word, self.limbs.payload))
         with m.If(self.replies.ready):
             m.d.sync += [self.replies.valid.eq(0), self.replies.payload.eq(0)]
         with m.FSM() as fsm:
@@ -124,8 +139,7 @@ class Replier(wiring.Component):
                     self.reply.ready.eq(1),
                     taken.eq(self.reply.payload),
                     counters.eq(self.counters),
-                    words.eq(0),
-                    public.eq(0),
+                    word.eq(0),
                     big_endian.eq(self.reply.payload.big_endian),
                 ]
                 with m.If(self.reply.valid & self.reply.ready):
@@ -133,8 +147,6 @@ class Replier(wiring.Component):
                     m.next = "look"
             with m.State("look"):
                 m.d.sync += info.eq(self.key_info)
-                with m.If(taken.body == Body.SIGNATURE):
-                    m.d.sync += words.eq(self.words)
                 m.next = "header"
             with self._bytes(m, "header", header), m.Switch(taken.body):
                 for body, state in _STATES.items():
@@ -146,23 +158,28 @@ class Replier(wiring.Component):
                 self._end(m)
             with self._bytes(m, "counters", counters.as_value()):
                 self._end(m)
-            with self._bytes(m, "first word", words[:_WORD_BITS], big_endian):
-                m.next = "second word"
-            with self._bytes(m, "second word", words[_WORD_BITS:], big_endian):
-                self._end(m)
             with self._bytes(m, "key", key):
                 m.d.sync += big_endian.eq(info.curve != CurveId.ED25519)
                 m.next = "ask"
             with m.State("ask"):
                 m.d.comb += self.public.want.eq(1)
                 with m.If(self.public_taken):
-                    m.next = "take"
+                    m.d.sync += limb.eq(limb + 1)
+                    with m.If(limb == LIMBS - 1):
+                        m.next = "found"
+            with m.State("found"):
+                m.next = "word"
             with m.State("take"):
-                m.d.sync += public.eq(self.public_word)
-                m.next = "public word"
-            with self._bytes(m, "public word", public, big_endian):
+                m.d.comb += self.limbs.ready.eq(1)
+                with m.If(self.limbs.valid):
+                    m.d.sync += limb.eq(limb + 1)
+                    with m.If(limb == LIMBS - 1):
+                        m.next = "word"
+            with self._bytes(m, "word", word[: 8 * _WORD_BYTES], big_endian):
                 m.d.sync += index.eq(~index)
-                m.next = "ask"
+                m.next = "take"
+                with m.If(taken.body == Body.KEY):
+                    m.next = "ask"
                 with m.If(index):
                     self._end(m)
         return m

@@ -6,10 +6,12 @@ from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
+from .engine.isa import LIMB_BITS, WORD_BITS
 from .hash.check import CHECK_BITS, extended
+from .stations.words import shifted
 from .stream import CHUNK_BYTES, Chunk, Packet
 
-_WORD_BITS = 8 * wire.KEY_BYTES
+_NUMBER_BITS = 8 * wire.KEY_BYTES
 
 
 class BodyTaker(wiring.Component):
@@ -25,20 +27,24 @@ class BodyTaker(wiring.Component):
         The body is to be taken; the packet's last byte was.
     to_chunks, to_word : In(1)
         Where the first ``length`` bytes go, if anywhere. Those behind are only counted.
+    big_endian : In(1)
+        The bytes of the word come with the most significant first, else the least.
     clear : In(1)
         Zeroises what was taken.
     chunks : Out(stream of Chunk)
         The bytes for the message pool; at least one if ``length`` and the body are not empty.
     check : Out(64)
         Of the chunks taken, see :func:`~intaglio.hdl.hash.check.extended`.
-    word : Out(256)
-        The last bytes, the last of all in the top bits. Secret during a load.
+    limb : Out(LIMB_BITS), next : In(1)
+        The last 32 bytes as a word, limb by limb, the least significant first: ``next`` has the
+        following one come in the next clock. Secret during a load.
     received : Out(range)
         Bytes that came, up to one more than a message may have.
     done : Out(1)
         All is in, and the chunks are taken.
 
     Timing: a byte a clock, as long as the chunks are taken.
+    Security: the word is zero after four times ``next``.
     """
 
     i: In(stream.Signature(Packet(8)))
@@ -48,10 +54,12 @@ class BodyTaker(wiring.Component):
     ended: In(1)
     to_chunks: In(1)
     to_word: In(1)
+    big_endian: In(1)
     clear: In(1)
     chunks: Out(stream.Signature(Chunk))
     check: Out(CHECK_BITS)
-    word: Out(_WORD_BITS)
+    limb: Out(LIMB_BITS)
+    next: In(1)
     received: Out(range(wire.MAX_MESSAGE_BYTES + 2))
     done: Out(1)
 
@@ -63,7 +71,9 @@ class BodyTaker(wiring.Component):
         # a byte taken, put to its place a clock later
         octet, closes = Signal(8), Signal()
         to_chunk, to_word = Signal(), Signal()
+        word = Signal(WORD_BITS)
         m.d.comb += [
+            self.limb.eq(word[:LIMB_BITS]),
             fits.eq(left != 0),
             is_full.eq(closes | is_eighth),
             self.i.ready.eq(self.enable & ~self.ended & ~self.chunks.valid & ~(to_chunk & is_full)),
@@ -99,10 +109,14 @@ class BodyTaker(wiring.Component):
                 self.chunks.valid.eq(is_full),
                 is_eighth.eq(chunk.count == CHUNK_BYTES - 2),
             ]
-        with m.If(to_word):
-            m.d.sync += self.word.eq(Cat(self.word, octet)[8:])
+        with m.If(to_word & self.big_endian):
+            m.d.sync += word.eq(Cat(octet, word)[:_NUMBER_BITS])
+        with m.Elif(to_word):
+            m.d.sync += word.eq(Cat(word[8:_NUMBER_BITS], octet))
+        with m.Elif(self.next):
+            m.d.sync += word.eq(shifted(word))
         with m.If(self.start):
             m.d.sync += left.eq(self.length)
         with m.If(self.clear):
-            m.d.sync += [self.word.eq(0), self.check.eq(0), self.received.eq(0)]
+            m.d.sync += [word.eq(0), self.check.eq(0), self.received.eq(0)]
         return m

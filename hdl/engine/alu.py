@@ -14,33 +14,21 @@ from ..field.folded import product
 from ..field.folding import FIRST, SECOND, multiples
 from ..field.pipeline import Pipeline, Word
 from ..field.serial import Held, Serial, Stream
+from ..limbram import lanes_of, steps
 from .comb import Comb
-from .isa import FIELDS, WORD_BITS, A, Addend, B, Curve, bias
+from .isa import FIELDS, LIMB_BITS, LIMBS, WORD_BITS, A, Addend, B, Curve, bias
 from .isa import Out as Output
-
-TABLE_BITS = 256
-
-DIGITS = 4
-"""Digits of a word for intervals from here up."""
 
 Operation = data.StructLayout({f.name: f.bits for f in FIELDS})
 """An instruction word, laid out as the ISA table says."""
 
-Operands = data.StructLayout(
-    {
-        "p0": WORD_BITS,
-        "p1": WORD_BITS,
-        "p2": WORD_BITS,
-        "p3": WORD_BITS,
-        "f0": TABLE_BITS,
-        "f1": TABLE_BITS,
-        "f2": TABLE_BITS,
-        "negative": 1,
-        "neg": 1,
-    }
-)
-"""Words read for an instruction: the four ports, the table entry and its sign, the job's neg flag.
-"""
+
+def operands_layout(lanes: int) -> data.StructLayout:
+    """``lanes`` limbs of each word read for an instruction: the four ports and the table entry;
+    the entry's sign and the job's neg flag."""
+    words = ("p0", "p1", "p2", "p3", "f0", "f1", "f2")
+    return data.StructLayout({**dict.fromkeys(words, lanes * LIMB_BITS), "negative": 1, "neg": 1})
+
 
 Control = data.StructLayout({"secp256k1": 1, "fold": 1, "high": 1, "canonical": 1})
 """What a sum's reduction is told."""
@@ -76,28 +64,31 @@ def factor_terms(
 
 
 class Alu(wiring.Component):
-    """Arithmetic of an instruction every ``interval`` clocks, words passing digit by digit.
+    """Arithmetic of an instruction every ``interval`` clocks, words passing limb by limb.
 
     Parameters
     ----------
     interval : int
-        2, 4, 8 or 16. Words have two digits of 130 bits, or four of 65; the multiplier takes one
+        2, 4, 8 or 16. At 2 a word passes by two limbs a clock, else by one. The multiplier takes a
         pair of limbs a clock, see :mod:`intaglio.hdl.field.folded`.
     combs : dict[Curve, Comb]
         Combs, for their orders.
 
     Members
     -------
-    start : In(1), op : In(Operation), operands : In(Operands)
-        An instruction and its words, at least ``interval`` clocks apart; ``op`` and ``operands``
-        stay for ``interval`` clocks. Field words are lazy.
-    late_op : In(Operation), late_high : In(WORD_BITS)
-        The same instruction again, and H of its slot, for ``interval`` clocks from :attr:`late`
-        clocks after ``start``.
-    high : Out(WORD_BITS)
-        Upper half of the sum, ``high_at`` clocks after ``start``.
-    result : Out(WORD_BITS), zero : Out(1)
-        The word, and whether it is zero, ``latency`` clocks after ``start``.
+    start : In(1), op : In(Operation), operands : In(operands_layout(lanes))
+        An instruction, at least ``interval`` clocks after the one before; ``op`` stays for
+        ``interval`` clocks. Its words' limbs come in this clock and the next ones, the least
+        significant first, :attr:`lanes` of each a clock; between words there are zeros. Field words
+        are lazy.
+    late_op : In(Operation), late_high : In(lanes * LIMB_BITS)
+        The same instruction again, for ``interval`` clocks from :attr:`late` clocks after
+        ``start``; and H of its slot, limb by limb.
+    high : Out(lanes * LIMB_BITS)
+        Limbs of the upper half of the sum, from ``high_at`` clocks after ``start`` on.
+    result : Out(lanes * LIMB_BITS), zero : Out(1)
+        Limbs of the word, from ``latency`` clocks after ``start`` on; in the first of these clocks,
+        whether it is zero.
 
     Ranges: of words as in :mod:`intaglio.hdl.engine.isa`, of sums as in
     :mod:`intaglio.hdl.field.fold`. Timing: constant. Security: every operand may be secret; all
@@ -107,17 +98,18 @@ class Alu(wiring.Component):
     def __init__(self, interval: int, combs: dict[Curve, Comb]) -> None:
         if interval not in (2, 4, 8, 16):
             raise ValueError(f"interval must be 2, 4, 8 or 16, not {interval}")
-        self.interval = interval
+        self.interval, self.lanes = interval, lanes_of(interval)
+        bits = self.lanes * LIMB_BITS
         self.orders = {curve: comb.order for curve, comb in combs.items()}
         super().__init__(
             {
                 "start": In(1),
                 "op": In(Operation),
-                "operands": In(Operands),
+                "operands": In(operands_layout(self.lanes)),
                 "late_op": In(Operation),
-                "late_high": In(WORD_BITS),
-                "high": Out(WORD_BITS),
-                "result": Out(WORD_BITS),
+                "late_high": In(bits),
+                "high": Out(bits),
+                "result": Out(bits),
                 "zero": Out(1),
             }
         )
@@ -130,12 +122,12 @@ class Alu(wiring.Component):
 
     @property
     def high_at(self) -> int:
-        """Clocks from ``start`` to ``high``."""
+        """Clocks from ``start`` to the first limbs of ``high``."""
         return self._high_at
 
     @property
     def latency(self) -> int:
-        """Clocks from ``start`` to ``result``."""
+        """Clocks from ``start`` to the first limbs of ``result``."""
         return self._latency
 
     def elaborate(self, platform: object) -> Module:
@@ -143,8 +135,7 @@ class Alu(wiring.Component):
 
     def _build(self) -> Module:
         m = Module()
-        digits = min(self.interval, DIGITS)
-        bits = WORD_BITS // digits
+        digits, bits = LIMBS // self.lanes, self.lanes * LIMB_BITS
         self._pipe = pipe = Pipeline(m, chunk=2 * bits + 8, ram_from=4)
         self._serial = serial = Serial(
             pipe, self.start, interval=self.interval, digits=digits, bits=bits
@@ -155,16 +146,11 @@ class Alu(wiring.Component):
         high, _ = serial.add(high, carries, carry=over)
 
         self._late = high.time
-        kept = [
-            (
-                high.time + i,
-                self.late_high.word_select(i, bits) & self.late_op.add_high.replicate(bits),
-            )
-            for i in range(digits)
-        ]
-        high, _ = serial.add(high, serial.stream(serial.pick(kept), high.time, "late"))
-        self._high_at = high.time + digits - 1
-        m.d.comb += self.high.eq(Cat(held.at(self._high_at) for held in serial.held(high)))
+        adds = self.late_op.add_high & serial.any_of(high.time + i for i in range(digits))
+        kept = serial.stream(self.late_high & adds.replicate(bits), high.time, "late")
+        high, _ = serial.add(high, kept)
+        self._high_at = high.time
+        m.d.comb += self.high.eq(high.signal)
 
         control = Signal(Control)
         m.d.comb += [
@@ -188,30 +174,22 @@ class Alu(wiring.Component):
         return signal, time
 
     def _pre_add(self, m: Module) -> tuple[Stream, Stream, Stream]:
-        """Both factors and the addend, from registered digits."""
-        serial, bits = self._serial, self._serial.bits
-        index, running = Signal(range(serial.digits)), Signal()
-        m.d.comb += running.eq(self.start | (index != 0))
-        with m.If(running):
-            m.d.sync += index.eq(Mux(index == serial.digits - 1, 0, index + 1))
+        """Both factors and the addend, from registered limbs."""
+        serial, bits, op, operands = self._serial, self._serial.bits, self.op, self.operands
+        going, place = steps(m, self.start, self.lanes)
         names = ("p0", "p1", "p2", "p3", "f0", "f1", "f2")
-        words: dict[str, Value] = {
-            name: self._gated(m, running, self.operands[name].word_select(index, bits), name)
-            for name in names
-        }
-        op, flags, place = Signal(Operation, name="chosen"), Signal(2), Signal.like(index)
-        going = self._gated(m, running, C(1, 1), "going")
-        m.d.sync += [
-            op.eq(self.op),
-            flags.eq(Cat(self.operands.neg, self.operands.negative)),
-            place.eq(index),
-        ]
+        words: dict[str, Value] = {name: operands[name] for name in names}
         doubled0 = self._doubled(m, words["p0"], op.shift0, place)
         doubled2 = self._doubled(m, words["p2"], op.shift2, place)
         offsets = {curve: bias(fold.prime) for curve, fold in FOLDS.items()}
 
         def registered(value: Value, name: str) -> Stream:
-            return Stream(self._gated(m, going, value, name), 2)
+            register = Signal(len(value), name=name)
+            with m.If(going):
+                m.d.sync += register.eq(value)
+            with m.Else():
+                m.d.sync += register.eq(0)
+            return Stream(register, 1)
 
         def offset(minus: Value, name: str) -> Stream:
             digit = Signal(bits, name=f"{name}_offset_digit")
@@ -225,10 +203,10 @@ class Alu(wiring.Component):
             total, _ = serial.add(x, y, minus=registered(minus, f"{name}_minus").signal)
             return serial.add(total, offset(minus, name))[0]
 
-        left = Mux((op.a == A.SELECT) & flags[0], words["p1"], doubled0)
+        left = Mux((op.a == A.SELECT) & operands.neg, words["p1"], doubled0)
         right = Mux((op.a == A.ADD) | (op.a == A.SUB), words["p1"], 0)
         a = combine(left, right, op.a == A.SUB, "a")
-        b = combine(*factor_terms(m, op, words | {"p2": doubled2}, flags[1]), "b")
+        b = combine(*factor_terms(m, op, words | {"p2": doubled2}, operands.negative), "b")
         minus = (op.addend == Addend.MINUS_P3) | (op.addend == Addend.MINUS_P2_P3)
         p3 = registered(Mux(op.addend == Addend.NONE, 0, words["p3"]), "c_p3")
         p2 = registered(Mux(op.addend == Addend.MINUS_P2_P3, words["p2"], 0), "c_p2")
@@ -236,15 +214,6 @@ class Alu(wiring.Component):
         negate = serial.at(registered(minus, "c_minus"), plus.time)
         c, _ = serial.add(offset(minus, "c"), plus, minus=negate)
         return a, b, c
-
-    def _gated(self, m: Module, gate: Value, value: Value, name: str) -> Signal:
-        """The value registered where the gate is 1, else zero."""
-        register = Signal(len(value), name=name)
-        with m.If(gate):
-            m.d.sync += register.eq(value)
-        with m.Else():
-            m.d.sync += register.eq(0)
-        return register
 
     def _doubled(self, m: Module, digit: Value, control: Value, place: Value) -> Value:
         """The digit of the doubled word where the control is 1."""
@@ -317,17 +286,20 @@ class Alu(wiring.Component):
         m.d.sync += delayed.eq(word.signal)
         word = Stream(delayed, difference.time)
 
-        self._latency = end = difference.time + serial.digits
-        subtracts = Signal()
-        m.d.sync += subtracts.eq(reaches & self._control(end - 1).canonical)
-        words, nonzero = [], []
+        end = difference.time + serial.digits
+        self._latency = end + 1
+        chosen, kept, subtracts = Signal(), Signal(), Signal()
+        m.d.sync += kept.eq(subtracts)
+        m.d.comb += subtracts.eq(Mux(serial.first(end), chosen, kept))
+        m.d.sync += chosen.eq(reaches & self._control(end - 1).canonical)
+        nonzero = []
         for stream in (word, difference):
-            words.append(Cat(held.at(end) for held in serial.held(stream)))
             seen = Signal()
             before = seen & ~serial.first(stream.time)
             m.d.sync += seen.eq(before | stream.signal.any())
             nonzero.append(seen)
-        m.d.comb += [
+        words = [serial.at(stream, end) for stream in (word, difference)]
+        m.d.sync += [
             self.result.eq(Mux(subtracts, words[1], words[0])),
             self.zero.eq(~Mux(subtracts, nonzero[1], nonzero[0])),
         ]

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..blockram import BlockRam
-from ..guard import GUARD_BITS, difference, guarded
-from .alu import Alu, Operands, Operation
-from .contexts import Contexts, Flags, Stored, digest_layout, inbox_layout, outbox_layout
-from .isa import KEY_WORDS, WORD_BITS, Dest, Port0, Port2, Port3
+from ..limbram import LimbRam, steps
+from .alu import Alu, Operation, operands_layout
+from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
+from .isa import KEY_WORDS, LIMB_BITS, LIMBS, Dest, Port0, Port2, Port3
 from .isa import B as SecondFactor
 from .isa import Out as Output
 from .issue import Issue, start_layout
 from .pipelined import PipelinedAlu
 from .programs import Image
 from .table import CombTable
-
-FETCH = 5
-"""Clocks from issue to the ALU's start: ROM and its register, memories and theirs, a choice."""
 
 
 class Barrel(wiring.Component):
@@ -34,7 +31,7 @@ class Barrel(wiring.Component):
     image : Image
         Programs, constants and comb tables.
     interval : int
-        Clocks per product.
+        Clocks per product. Of 4 and more, words are read and written a limb a clock.
     slots, jobs, keys : int
         Issue slots, job contexts, key slots.
 
@@ -43,19 +40,20 @@ class Barrel(wiring.Component):
     start : In(stream of {job, key, program})
         Run a program on a job's context. A job runs one program at a time.
     done : Out({valid, job, flags})
-        The program has ended, for one clock. Flags gather over the programs of a job until wiped.
-    inbox : In({enable, job, index, word})
-        Writes an inbox word; not while the job runs.
-    digest : In({enable, job, word}), digest_taken : Out(1)
-        A digest to sign, for outbox word 0; kept up until taken.
-    outbox : In({job, index}), outbox_taken : Out(1)
-    outbox_word : Out(WORD_BITS), outbox_damaged : Out(1)
-        Reads an outbox word, one clock after a clock with ``outbox_taken``, and tells whether it
-        was altered since it was stored.
-    key_read : Out({key, index}), key_word : In(WORD_BITS)
+        The program has ended, for one clock; limbs of its last word may still be written in the
+        next ones. Flags gather over the programs of a job until wiped.
+    inbox : In(inbox_layout(jobs))
+        Writes a limb of an inbox word; not while the job runs.
+    digest : In(digest_layout(jobs)), digest_taken : Out(1)
+        A limb of a digest to sign, for outbox word 0; kept up until taken.
+    outbox : In(outbox_layout(jobs)), outbox_taken : Out(1)
+    outbox_limb : Out(LIMB_BITS), outbox_damaged : Out(1)
+        Reads a limb of an outbox word, two clocks after a clock with ``outbox_taken``, and tells
+        another clock later whether it was altered since it was stored.
+    key_read : Out({key, index, step}), key_word : In(lanes * LIMB_BITS)
         Read port of the key store, one clock later. Secret.
-    key_write : Out({enable, key, index, word})
-        Key words computed when a key is loaded. Secret.
+    key_write : Out({enable, key, index, step, data})
+        Limbs of key words computed when a key is loaded. Secret.
     wipe : In(stream of {job})
         Zeroise a job's context; taken when done.
     issued : Out(1)
@@ -69,7 +67,10 @@ class Barrel(wiring.Component):
     def __init__(self, image: Image, *, interval: int, slots: int, jobs: int, keys: int) -> None:
         self.image, self.interval = image, interval
         self.slots, self.jobs, self.keys = slots, jobs, keys
-        key_address = {"key": range(keys), "index": range(KEY_WORDS)}
+        self._alu = PipelinedAlu(image.combs) if interval == 1 else Alu(interval, image.combs)
+        bits = self.lanes * LIMB_BITS
+        steps = range(LIMBS // self.lanes)
+        key_address = {"key": range(keys), "index": range(KEY_WORDS), "step": steps}
         super().__init__(
             {
                 "start": In(stream.Signature(start_layout(jobs, keys))),
@@ -79,23 +80,31 @@ class Barrel(wiring.Component):
                 "digest_taken": Out(1),
                 "outbox": In(outbox_layout(jobs)),
                 "outbox_taken": Out(1),
-                "outbox_word": Out(WORD_BITS),
+                "outbox_limb": Out(LIMB_BITS),
                 "outbox_damaged": Out(1),
                 "key_read": Out(data.StructLayout(key_address)),
-                "key_word": In(WORD_BITS),
-                "key_write": Out(
-                    data.StructLayout({"enable": 1, **key_address, "word": WORD_BITS})
-                ),
+                "key_word": In(bits),
+                "key_write": Out(data.StructLayout({"enable": 1, **key_address, "data": bits})),
                 "wipe": In(stream.Signature(data.StructLayout({"job": range(jobs)}))),
                 "issued": Out(1),
             }
         )
-        self._alu = PipelinedAlu(image.combs) if interval == 1 else Alu(interval, image.combs)
+
+    @property
+    def lanes(self) -> int:
+        """Limbs of a word that are read, and written, in a clock."""
+        return self._alu.lanes
 
     @property
     def latency(self) -> int:
         """Clocks from one instruction of a lone slot to its next."""
-        return FETCH + self._alu.latency + 2
+        return self._start + self._alu.latency + 2
+
+    @property
+    def _start(self) -> int:
+        """Clocks from issue to the ALU's start: ROM and its register; the digit word, as long as it
+        passes; the comb table or, at the same time, other words; a choice among them."""
+        return 5 + LIMBS // self.lanes
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -108,7 +117,7 @@ class Barrel(wiring.Component):
             jobs=self.jobs,
             keys=self.keys,
         )
-        m.submodules.contexts = contexts = Contexts(self.jobs)
+        m.submodules.contexts = contexts = Contexts(self.jobs, self.lanes)
         connect(m, flipped(self.start), issue.start)
         connect(m, flipped(self.wipe), contexts.wipe)
         m.d.comb += [
@@ -117,36 +126,46 @@ class Barrel(wiring.Component):
             self.digest_taken.eq(contexts.digest_taken),
             contexts.outbox.eq(self.outbox),
             self.outbox_taken.eq(contexts.outbox_taken),
-            self.outbox_word.eq(contexts.outbox_word),
+            self.outbox_limb.eq(contexts.outbox_limb),
             self.outbox_damaged.eq(contexts.outbox_damaged),
             self.issued.eq(issue.valid),
         ]
-        valid, slot = self._delay_line(m, issue, FETCH + alu.latency)
-        op, job, key = self._fetch(m, issue)
-        m.d.comb += [contexts.read_valid.eq(valid[2]), contexts.digits_job.eq(job[0])]
-        self._read(m, op, job, key, contexts, valid)
-        held = Signal(Operation)
-        with m.If(valid[FETCH - 1]):
-            m.d.sync += held.eq(op[FETCH - 1])
-        with m.Elif(valid[FETCH - 1 + self.interval]):
-            m.d.sync += held.eq(0)
-        m.d.comb += [alu.start.eq(valid[FETCH]), alu.op.eq(held)]
-        self._late(m, valid, slot, op[2], job, key, issue, contexts)
+        self._delay_line(m, issue)
+        fetched = self._fetch(m, issue, contexts)
+        op = self._read(m, fetched, contexts)
+        start = self._start
+        m.d.comb += [
+            alu.start.eq(self._valid[start]),
+            alu.op.eq(self._held(m, "op", op, start, self.interval)),
+        ]
+        self._late(m, fetched, issue, contexts)
         return m
 
-    def _delay_line(
-        self, m: Module, issue: Issue, length: int
-    ) -> tuple[list[Signal], list[Signal]]:
-        """Which slot's instruction is at which stage; stage 0 is issue."""
-        valid, slot = [issue.valid], [issue.slot]
-        for i in range(1, length + 1):
-            valid.append(Signal(name=f"valid{i}"))
-            slot.append(Signal(range(self.slots), name=f"slot{i}"))
-            m.d.sync += [valid[i].eq(valid[i - 1]), slot[i].eq(slot[i - 1])]
-        return valid, slot
+    def _delay_line(self, m: Module, issue: Issue) -> None:
+        """Which slot's instruction is at which stage; stage 0 is issue. Valid goes on while the
+        result's limbs are written."""
+        self._valid, self._slot = [issue.valid], [issue.slot]
+        retire = self._start + self._alu.latency
+        for i in range(1, retire + LIMBS // self.lanes):
+            self._valid.append(Signal(name=f"valid{i}"))
+            self._slot.append(Signal(range(self.slots), name=f"slot{i}"))
+            m.d.sync += [
+                self._valid[i].eq(self._valid[i - 1]),
+                self._slot[i].eq(self._slot[i - 1]),
+            ]
 
-    def _fetch(self, m: Module, issue: Issue) -> tuple[list[data.View], list[Signal], list[Signal]]:
-        """Instruction, job and key by stage; the instruction leaves the ROM at stage 1."""
+    def _held(self, m: Module, name: str, value: Value, stage: int, clocks: int) -> Signal:
+        """``value`` of the clock before, from ``stage`` on for so many clocks; then zero, unless
+        another comes."""
+        held = Signal(value.shape(), name=f"{name}{stage}")
+        with m.If(self._valid[stage - 1]):
+            m.d.sync += held.eq(value)
+        with m.Elif(self._valid[stage - 1 + clocks]):
+            m.d.sync += held.eq(0)
+        return held
+
+    def _fetch(self, m: Module, issue: Issue, contexts: Contexts) -> data.View:
+        """Instruction, job and key at stage 2, until others come; the digit word is asked for."""
         m.submodules.rom = rom = Memory(
             shape=Operation.size,
             depth=len(self.image.rom),
@@ -154,56 +173,88 @@ class Barrel(wiring.Component):
             attrs={"ram_style": "block"},
         )
         port = rom.read_port()
-        m.d.comb += port.addr.eq(issue.counter)
-        op = [None, data.View(Operation, port.data)]
-        for i in range(2, FETCH):
-            op.append(Signal(Operation, name=f"op{i}"))
-            m.d.sync += op[i].eq(op[i - 1])
-        job, key = [issue.job], [issue.key]
-        for i in (1, 2):
-            job.append(Signal(range(self.jobs), name=f"job{i}"))
-            key.append(Signal(range(self.keys), name=f"key{i}"))
-            m.d.sync += [job[i].eq(job[i - 1]), key[i].eq(key[i - 1])]
-        return op, job, key
-
-    def _read(
-        self,
-        m: Module,
-        op: list[data.View],
-        job: list[Signal],
-        key: list[Signal],
-        contexts: Contexts,
-        valid: list[Signal],
-    ) -> None:
-        """Addresses at stage 2, words at stage 4, chosen words and table entry from stage 5 on.
-
-        There they stay for ``interval`` clocks, and are zero when no other instruction follows.
-        """
-        m.submodules.constants = constants = Memory(
-            shape=WORD_BITS, depth=len(self.image.constants), init=self.image.constants
+        record = data.StructLayout(
+            {"op": Operation, "job": range(self.jobs), "key": range(self.keys)}
         )
-        m.submodules.table = table = CombTable(self.image)
-        constant0, constant2 = constants.read_port(), constants.read_port()
-        address, following, chosen = op[2], op[3], op[4]
-        read, ending = (valid[FETCH - 1 + after] for after in (0, self.interval))
-        constant_at, key_word = Signal.like(constant0.addr), Signal(WORD_BITS)
+        issued, fetched = Signal(record, name="issued_by"), Signal(record, name="fetched")
+        m.d.comb += [
+            port.addr.eq(issue.counter),
+            contexts.digits_valid.eq(self._valid[1]),
+            contexts.digits_job.eq(issued.job),
+            issued.op.eq(port.data),
+        ]
+        with m.If(self._valid[0]):
+            m.d.sync += [issued.job.eq(issue.job), issued.key.eq(issue.key)]
+        with m.If(self._valid[1]):
+            m.d.sync += fetched.eq(issued)
+        return fetched
+
+    def _read(self, m: Module, fetched: data.View, contexts: Contexts) -> data.View:
+        """Addresses at the third stage before the ALU's start, words at the last, chosen words and
+        table entry at the start. Returns the instruction at the last stage before it.
+
+        What is chosen is zero but for the clocks in which a word's limbs pass.
+        """
+        first = self._start - 3
+        reading, step = steps(m, self._valid[first], self.lanes)
+        address = Signal(fetched.shape(), name="reading")
+        with m.If(self._valid[first - 1]):
+            m.d.sync += address.eq(fetched)
+        following, chosen = Signal(Operation, name="following"), Signal(Operation, name="chosen")
+        following_step, passing = Signal.like(Cat(step), name="following_step"), Signal(2)
         m.d.sync += [
-            constant_at.eq(Mux(address.port0 == Port0.CONSTANT, address.p0, address.p3)),
+            following.eq(address.op),
+            chosen.eq(following),
+            following_step.eq(step),
+            passing.eq(Cat(reading, passing)),
+        ]
+        constant0, constant2 = self._constants(m)
+        constant_at, key_word = Signal.like(constant0.addr), Signal.like(self.key_word)
+        op = address.op
+        m.d.sync += [
+            constant_at.eq(Cat(step, Mux(op.port0 == Port0.CONSTANT, op.p0, op.p3))),
             key_word.eq(0),
         ]
-        with m.If(valid[3] & (following.port2 == Port2.KEY)):
+        with m.If(passing[0] & (following.port2 == Port2.KEY)):
             m.d.sync += key_word.eq(self.key_word)
         m.d.comb += [
-            contexts.read_op.eq(address),
-            contexts.read_job.eq(job[2]),
+            contexts.read_valid.eq(self._valid[first]),
+            contexts.read_op.eq(op),
+            contexts.read_job.eq(address.job),
             constant0.addr.eq(constant_at),
-            constant2.addr.eq(following.p2),
-            self.key_read.key.eq(key[2]),
-            self.key_read.index.eq(address.p2),
+            constant2.addr.eq(Cat(following_step, following.p2)),
+            self.key_read.key.eq(address.key),
+            self.key_read.index.eq(op.p2),
+            self.key_read.step.eq(step),
         ]
+        self._choose(m, chosen, passing[1], contexts.words, constant0, constant2, key_word)
+        self._look_up(m, fetched, contexts)
+        return chosen
 
-        words = contexts.words
-        operands = Signal(Operands)
+    def _constants(self, m: Module) -> tuple[Value, Value]:
+        """Two read ports of the constants."""
+        bits, count = self.lanes * LIMB_BITS, LIMBS // self.lanes
+        words = self.image.constants
+        parts = [word >> bits * i & ((1 << bits) - 1) for word in words for i in range(count)]
+        # a row of blocks would hold few words, but for narrow ones
+        style = "block" if count > 1 else "distributed"
+        m.submodules.constants = constants = Memory(
+            shape=bits, depth=len(parts), init=parts, attrs={"ram_style": style}
+        )
+        return constants.read_port(), constants.read_port()
+
+    def _choose(
+        self,
+        m: Module,
+        chosen: data.View,
+        passing: Value,
+        words: data.View,
+        constant0: Value,
+        constant2: Value,
+        key_word: Signal,
+    ) -> None:
+        """Registers of the chosen words."""
+        operands = Signal(operands_layout(self.lanes))
         p0 = {
             Port0.REGISTER: words.register0,
             Port0.INBOX: words.inbox,
@@ -216,7 +267,7 @@ class Barrel(wiring.Component):
             Port2.CONSTANT: constant2.data,
             Port2.DIGITS: words.digits,
         }
-        with m.If(read):
+        with m.If(passing):
             for select, target, sources in ((chosen.port0, "p0", p0), (chosen.port2, "p2", p2)):
                 with m.Switch(select):
                     for source, word in sources.items():
@@ -228,98 +279,56 @@ class Barrel(wiring.Component):
                 operands.p3.eq(Mux(from_rom, constant0.data, words.register3)),
                 operands.neg.eq(words.flags.neg),
             ]
-        with m.Elif(ending):
+        with m.Else():
             m.d.sync += operands.eq(0)
+        m.d.comb += self._alu.operands.eq(operands)
+
+    def _look_up(self, m: Module, fetched: data.View, contexts: Contexts) -> None:
+        """The comb table's entry, for the ALU's start."""
+        m.submodules.table = table = CombTable(self.image, self.lanes)
+        arrives = 3
+        assert arrives + table.latency == self._start
+        wanted = Signal(Operation, name="wanted")
+        m.d.sync += wanted.eq(fetched.op)
+        operands = self._alu.operands
         m.d.comb += [
-            table.read.eq(valid[3] | valid[3 + self.interval]),
-            table.enable.eq(valid[3] & (following.b >= SecondFactor.TABLE_0)),
-            table.curve.eq(following.curve),
-            table.window.eq(following.window),
-            table.digits.eq(contexts.early_digits.word),
-            table.digit_window.eq(address.window),
-            self._alu.operands.eq(operands),
-            self._alu.operands.f0.eq(table.f0),
-            self._alu.operands.f1.eq(table.f1),
-            self._alu.operands.f2.eq(table.f2),
-            self._alu.operands.negative.eq(table.negative),
+            table.start.eq(self._valid[arrives]),
+            table.digits.eq(contexts.early_digits),
+            table.enable.eq(wanted.b >= SecondFactor.TABLE_0),
+            table.curve.eq(wanted.curve),
+            table.window.eq(wanted.window),
+            operands.f0.eq(table.f0),
+            operands.f1.eq(table.f1),
+            operands.f2.eq(table.f2),
+            operands.negative.eq(table.negative),
         ]
 
-    def _late(
-        self,
-        m: Module,
-        valid: list[Signal],
-        slot: list[Signal],
-        op: data.View,
-        job: list[Signal],
-        key: list[Signal],
-        issue: Issue,
-        contexts: Contexts,
-    ) -> None:
+    def _late(self, m: Module, fetched: data.View, issue: Issue, contexts: Contexts) -> None:
         """The second half of an instruction: its sum takes H, its result is written."""
-        alu = self._alu
-        record = data.StructLayout(
-            {"op": Operation, "job": range(self.jobs), "key": range(self.keys)}
-        )
-        late, keep, retire = (FETCH + at for at in (alu.late, alu.high_at, alu.latency))
+        alu, valid, slot, count = self._alu, self._valid, self._slot, LIMBS // self.lanes
+        late, keep, retire = (self._start + at for at in (alu.late, alu.high_at, alu.latency))
 
-        late_slot = Signal(range(self.slots))
-        with m.If(valid[late - 3]):
-            m.d.sync += late_slot.eq(slot[late - 3])
-
-        def look_up(name: str, stage: int) -> data.View:
+        def look_up(name: str, stage: int, clocks: int) -> data.View:
             """What was noted of the instruction that is at ``stage``; zero if none is."""
-            m.submodules[name] = store = BlockRam(shape=record, depth=self.slots)
-            found = Signal(record, name=f"{name}_found")
+            m.submodules[name] = store = BlockRam(shape=fetched.shape(), depth=self.slots)
             m.d.comb += [
                 store.write.addr.eq(slot[2]),
                 store.write.en.eq(valid[2]),
-                store.write.data.op.eq(op),
-                store.write.data.job.eq(job[2]),
-                store.write.data.key.eq(key[2]),
-                store.read_addr.eq(late_slot if stage == late else slot[stage - 2]),
+                store.write.data.eq(fetched),
+                store.read_addr.eq(slot[stage - 2]),
             ]
-            with m.If(held_at[stage]):
-                m.d.sync += found.eq(store.read)
-            with m.Else():
-                m.d.sync += found.eq(0)
-            return found
+            return self._held(m, name, store.read, stage, clocks)
 
-        # what the ALU samples late stays for the digits of a word
-        held_at = {stage: valid[stage - 1] for stage in (keep, retire)}
-        held_at[late] = Cat(valid[late - 1 : late - 1 + self.interval]).any()
-        noted, retiring = look_up("kept", keep), look_up("retiring", retire)
-        kept = noted.op
+        late_op = look_up("late", late, self.interval).op
+        noted, retiring = look_up("kept", keep, count), look_up("retiring", retire, count)
+        high_altered = self._high(m, late_op, noted.op, (late, keep, retire))
         altered = [contexts.altered]
         for i in range(retire - keep - 1):
             altered.append(Signal(name=f"altered{i}"))
             m.d.sync += altered[-1].eq(altered[-2])
-        m.submodules.high_words = high = BlockRam(shape=Stored, depth=self.slots, registered=True)
-        differs, uses_high = Signal(GUARD_BITS), Signal()
-        high_altered = Signal(retire - late - 1)
-        m.d.sync += [
-            differs.eq(difference(high.read)),
-            uses_high.eq(alu.late_op.add_high),
-            high_altered.eq(Cat(uses_high & differs.any(), high_altered)),
-        ]
+        writing, step = steps(m, valid[retire], self.lanes)
         m.d.comb += [
-            alu.late_op.eq(look_up("late", late).op),
-            alu.late_high.eq(high.read.word),
-            high.read_addr.eq(late_slot),
-            high.write.addr.eq(slot[keep]),
-            high.write.en.eq((kept.out == Output.LOW_KEEP) | kept.end),
-            high.write.data.eq(Mux(kept.end, 0, guarded(alu.high))),
-        ]
-        # a reset may leave words of programs it ended
-        to_sweep = Signal(range(self.slots + 1), init=self.slots)
-        with m.If(to_sweep != 0):
-            m.d.sync += to_sweep.eq(to_sweep - 1)
-            m.d.comb += [
-                high.write.addr.eq(to_sweep - 1),
-                high.write.en.eq(1),
-                high.write.data.eq(0),
-            ]
-
-        m.d.comb += [
+            alu.late_op.eq(late_op),
             issue.retire_valid.eq(valid[retire]),
             issue.retire_slot.eq(slot[retire]),
             issue.retire_end.eq(retiring.op.end),
@@ -330,12 +339,53 @@ class Barrel(wiring.Component):
             contexts.write_word.eq(alu.result),
             contexts.write_zero.eq(alu.zero),
             contexts.altered_job.eq(noted.job),
-            contexts.write_altered.eq(altered[-1] | high_altered[-1]),
-            self.key_write.enable.eq(retiring.op.dest == Dest.KEY),
+            contexts.write_altered.eq(altered[-1] | high_altered),
+            self.key_write.enable.eq(writing & (retiring.op.dest == Dest.KEY)),
             self.key_write.key.eq(retiring.key),
             self.key_write.index.eq(retiring.op.index),
-            self.key_write.word.eq(alu.result),
-            self.done.valid.eq(retiring.op.end),
+            self.key_write.step.eq(step),
+            self.key_write.data.eq(alu.result),
+            self.done.valid.eq(valid[retire] & retiring.op.end),
             self.done.job.eq(retiring.job),
             self.done.flags.eq(contexts.flags),
         ]
+
+    def _high(
+        self, m: Module, late_op: data.View, kept: data.View, stages: tuple[int, int, int]
+    ) -> Value:
+        """H of each slot: goes to the sum at ``late``, is written at ``keep``. Returns whether what
+        the instruction at ``retire`` took of it had been altered."""
+        late, keep, retire = stages
+        alu, valid, slot, count = self._alu, self._valid, self._slot, LIMBS // self.lanes
+        m.submodules.high_words = high = LimbRam(self.slots, lanes=self.lanes, registered=True)
+        reader, writer = Signal(range(self.slots)), Signal(range(self.slots))
+        for owner, stage in ((reader, late - 2), (writer, keep)):
+            with m.If(valid[stage - 1]):
+                m.d.sync += owner.eq(slot[stage - 1])
+        _, read_step = steps(m, valid[late - 2], self.lanes)
+        writing, write_step = steps(m, valid[keep], self.lanes)
+        differs, uses_high = Signal.like(high.differs), Signal()
+        altered = Signal(retire - late - 1)
+        m.d.sync += [
+            differs.eq(high.differs),
+            uses_high.eq(late_op.add_high),
+            altered.eq(Cat(uses_high & differs.any(), altered)),
+        ]
+        writes = writing & ((kept.out == Output.LOW_KEEP) | kept.end)
+        m.d.comb += [
+            alu.late_high.eq(high.read),
+            high.read_addr.eq(Cat(read_step, reader)),
+            high.write.addr.eq(Cat(write_step, writer)),
+            high.write.en.eq(writes.replicate(self.lanes)),
+            high.write.data.eq(Mux(kept.end, 0, alu.high)),
+        ]
+        # a reset may leave words of programs it ended
+        to_sweep = Signal(range(self.slots * count + 1), init=self.slots * count)
+        with m.If(to_sweep != 0):
+            m.d.sync += to_sweep.eq(to_sweep - 1)
+            m.d.comb += [
+                high.write.addr.eq(to_sweep - 1),
+                high.write.en.eq(-1),
+                high.write.data.eq(0),
+            ]
+        return altered[-count:].any()

@@ -29,6 +29,10 @@ from typing import NamedTuple
 WORD_BITS = 260
 """Width of a word; Montgomery's R is ``2**WORD_BITS`` for every modulus."""
 
+LIMBS = 4
+LIMB_BITS = WORD_BITS // LIMBS
+"""Words travel between memories and stations as limbs, the least significant first."""
+
 REGISTERS = 8
 """Words of the register file per job context."""
 

@@ -10,9 +10,9 @@ from ..field.fold import FOLDS, INPUT_BOUND
 from ..field.folding import FIRST, SECOND, multiples
 from ..field.karatsuba import DEEP, multiply
 from ..field.pipeline import Pipeline, Word
-from .alu import Operands, Operation, factor_terms
+from .alu import Operation, factor_terms, operands_layout
 from .comb import Comb
-from .isa import WORD_BITS, A, Addend, Curve, bias
+from .isa import LIMBS, WORD_BITS, A, Addend, Curve, bias
 from .isa import Out as Output
 
 WORD_BOUND = 1 << WORD_BITS
@@ -23,7 +23,7 @@ class PipelinedAlu(wiring.Component):
 
     Members
     -------
-    op : In(Operation), operands : In(Operands)
+    op : In(Operation), operands : In(operands_layout(LIMBS))
         An instruction and its words, every clock; zeros when idle.
     late_op : In(Operation), late_high : In(WORD_BITS)
         The same instruction again, and H of its slot, :attr:`late` clocks later.
@@ -35,7 +35,7 @@ class PipelinedAlu(wiring.Component):
     Timing: constant. Security: every operand may be secret; idle stages carry zeros.
     """
 
-    interval = 1
+    interval, lanes = 1, LIMBS
 
     def __init__(self, combs: dict[Curve, Comb]) -> None:
         self.orders = {curve: comb.order for curve, comb in combs.items()}
@@ -43,7 +43,7 @@ class PipelinedAlu(wiring.Component):
             {
                 "start": In(1),
                 "op": In(Operation),
-                "operands": In(Operands),
+                "operands": In(operands_layout(self.lanes)),
                 "late_op": In(Operation),
                 "late_high": In(WORD_BITS),
                 "high": Out(WORD_BITS),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..blockram import BlockRam
-from .alu import TABLE_BITS
-from .isa import WORD_BITS, Curve
+from ..limbram import steps
+from .isa import LIMB_BITS, LIMBS, Curve
 from .programs import Image
 
 
 def table_rows(image: Image) -> list[list[int]]:
-    """Words of the memory of each field: Ed25519's entries, then secp256k1's, which has two fields.
+    """Entries of each field: Ed25519's, then secp256k1's, which has two fields.
 
     The second begins at the power of two that the first leaves room for.
     """
@@ -31,61 +31,106 @@ def table_rows(image: Image) -> list[list[int]]:
 class CombTable(wiring.Component):
     """Selects the entry of a comb digit.
 
+    Parameters
+    ----------
+    image : Image
+        The tables.
+    lanes : int
+        Limbs that pass in a clock; a word takes ``LIMBS / lanes`` clocks.
+
     Members
     -------
-    digits, digit_window : In
-        A clock before ``read``: the job's digit word, and which window of it.
-    read, enable, curve, window : In
-        In a clock with ``read``: the same window; without ``enable`` entry 0 is read.
-    negative : Out(1), f0, f1, f2 : Out(256)
-        Sign and fields of the entry, canonical, two clocks later, until that of another.
+    start : In(1)
+        The first limbs of a job's digit word are in ``digits``; the others follow.
+    digits : In(lanes * LIMB_BITS)
+    enable, curve, window : In
+        While they pass: which digit of the word is wanted, and whether any; else entry 0 is read.
+    negative : Out(1), f0, f1, f2 : Out(lanes * LIMB_BITS)
+        Sign and fields of the entry, canonical, limb by limb, from :attr:`latency` clocks after
+        ``start`` on.
 
-    Security: ``digits`` is secret; it addresses block RAM, whose access time
-    does not depend on the address.
+    Security: ``digits`` is secret; it addresses block RAM, whose access time does not depend on the
+    address. Behind an entry, entry 0 is read.
     """
 
-    def __init__(self, image: Image) -> None:
-        self.image = image
+    def __init__(self, image: Image, lanes: int) -> None:
+        self.image, self.lanes = image, lanes
+        bits = lanes * LIMB_BITS
         super().__init__(
             {
-                "read": In(1),
+                "start": In(1),
+                "digits": In(bits),
                 "enable": In(1),
                 "curve": In(Curve),
                 "window": In(6),
-                "digits": In(WORD_BITS),
-                "digit_window": In(6),
                 "negative": Out(1),
-                "f0": Out(TABLE_BITS),
-                "f1": Out(TABLE_BITS),
-                "f2": Out(TABLE_BITS),
+                "f0": Out(bits),
+                "f1": Out(bits),
+                "f2": Out(bits),
             }
         )
 
+    @property
+    def latency(self) -> int:
+        """Clocks from the first limbs of the digit word to those of the entry."""
+        return LIMBS // self.lanes + 2
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = self.image.window
+        width, count, bits = self.image.window, LIMBS // self.lanes, self.lanes * LIMB_BITS
         rows = table_rows(self.image)
-        digit = Signal(width)
-        m.d.sync += digit.eq(self.digits.word_select(self.digit_window, width))
-        negative = Signal()
-        index = Signal(width - 1)
-        m.d.comb += [negative.eq(~digit[-1]), index.eq(digit[:-1] ^ negative.replicate(width - 1))]
-        window = self.window[: ceil_log2(len(rows[2]) >> width - 1)]
+        passing, step = steps(m, self.start, self.lanes)
+        last = Signal()
+        m.d.comb += last.eq(passing & (step == count - 1))
+        begins, ends, signed = Signal(), Signal(), Signal()
         resets = Signal(init=1)  # no entry outlives a reset
-        m.d.sync += resets.eq(0)
-        signed = Signal()
-        m.d.sync += self.negative.eq(signed)
-        with m.If(self.read):
-            m.d.sync += signed.eq(negative & self.enable)
-        for i, words in enumerate(rows):
-            address = Cat(index, window)
+        reads, place = steps(m, begins, self.lanes)
+        digit, enable, curve = Signal(width), Signal(), Signal(Curve)
+        window = Signal(ceil_log2(len(rows[2]) >> width - 1))
+        found = self._digit(m, passing, step)
+        with m.If(last):
+            m.d.sync += [
+                digit.eq(found),
+                enable.eq(self.enable),
+                curve.eq(self.curve),
+                window.eq(self.window),
+            ]
+        with m.Elif(ends & ~reads):
+            m.d.sync += digit.eq(0)
+
+        m.d.sync += [begins.eq(last), resets.eq(0)]
+        m.d.sync += [ends.eq(reads), self.negative.eq(signed)]
+        negative, index = ~digit[-1], Signal(width - 1)
+        m.d.comb += index.eq(digit[:-1] ^ negative.replicate(width - 1))
+        with m.If(reads | ends):
+            m.d.sync += signed.eq(negative & enable & reads)
+        for i, entries in enumerate(rows):
+            address = Cat(place, index, window)
             if i < 2:
-                address = Cat(address, self.curve == Curve.SECP256K1)
-            table = BlockRam(shape=TABLE_BITS, depth=len(words), init=words, registered=True)
+                address = Cat(address, curve == Curve.SECP256K1)
+            words = [
+                entry >> bits * part & ((1 << bits) - 1)
+                for entry in entries
+                for part in range(count)
+            ]
+            table = BlockRam(shape=bits, depth=len(words), init=words, registered=True)
             m.submodules[f"table{i}"] = table
             m.d.comb += [
-                table.read_en.eq(self.read | resets),
-                table.read_addr.eq(Mux(self.enable & ~resets, address, 0)),
+                table.read_en.eq(reads | ends | resets),
+                table.read_addr.eq(Mux(enable & reads & ~resets, address, 0)),
                 getattr(self, f"f{i}").eq(table.read),
             ]
         return m
+
+    def _digit(self, m: Module, passing: Value, step: Value) -> Signal:
+        """The wanted digit, when the last limbs of its word pass."""
+        width, bits = self.image.window, self.lanes * LIMB_BITS
+        windows = range(max(comb.windows for comb in self.image.combs.values()))
+        digit, gathered = Signal(width, name="found"), Signal(width)
+        m.d.sync += gathered.eq(Mux(passing, digit, 0))
+        for bit in range(width):
+            places = [window * width + bit for window in windows]
+            found = Array(self.digits[place % bits] for place in places)[self.window]
+            passes = Array(C(place // bits, 2) for place in places)[self.window] == step
+            m.d.comb += digit[bit].eq(Mux(passes, found, gathered[bit]))
+        return digit

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from operator import or_
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+
+from ..engine.isa import LIMB_BITS, LIMBS
 
 STEPS = 590
 """Division steps that suffice below 2^256: Bernstein and Yang 2019, section 11, half-delta form."""
@@ -16,11 +19,7 @@ STEPS = 590
 SLOTS = 8
 """Inversions in flight. Each makes a step every :data:`SLOTS` clocks."""
 
-CHUNKS = 4
-CHUNK_BITS = 65
-"""Numbers are 260-bit two's complement, added 65 bits a clock."""
-
-_MASK = (1 << CHUNK_BITS) - 1
+_MASK = (1 << LIMB_BITS) - 1
 _ZETA_BITS = 11
 _FIRST_E = 4
 """What e begins as, for the two halvings after the steps."""
@@ -54,17 +53,15 @@ def done_layout(jobs: int, moduli: int) -> data.StructLayout:
     return data.StructLayout({"valid": 1, "job": range(jobs), "modulus": range(moduli)})
 
 
-def chunk(number: Value, index: int) -> Value:
-    """A chunk of a number of 256 bits."""
-    return number[CHUNK_BITS * index : min(256, CHUNK_BITS * (index + 1))]
-
-
 def _state(bits: int) -> data.StructLayout:
     return data.StructLayout({"f": bits, "g": bits, "d": bits, "e": bits})
 
 
 class Inverter(wiring.Component):
     """``inverse = x^-1 mod m``, canonical; 0 for x = 0.
+
+    Numbers are two's complement, of :data:`~intaglio.hdl.engine.isa.LIMBS` limbs, and are added a
+    limb a clock.
 
     Parameters
     ----------
@@ -77,14 +74,15 @@ class Inverter(wiring.Component):
     -------
     request : In(stream of {job, modulus})
         ``modulus``: an index into ``moduli``.
-    x : In(256)
-        Canonical; kept for the :data:`CHUNKS` clocks after the one in which its request is taken.
+    x : In(LIMB_BITS)
+        Canonical: limb c in the clock c + 1 after the one in which its request is taken. The next
+        is to be taken :data:`~intaglio.hdl.engine.isa.LIMBS` clocks later at the earliest.
     done : Out({valid, job, modulus}), take : In(1)
         With ``valid`` and ``take`` an inverse leaves. Else it is offered again :data:`SLOTS` clocks
         later, and others may be meanwhile.
-    inverse : Out(256)
-        Its chunk c (:func:`chunk`) only in clock c + 2 after it is taken; else anything. None is
-        to be taken before the last has left.
+    inverse : Out(LIMB_BITS)
+        Limb c in the clock c + 2 after it is taken; else zero. The next, too, is to be taken so
+        many clocks later.
 
     Timing: :attr:`latency` clocks alone, at most :data:`SLOTS` more beside others; one inversion
     every ``STEPS + 4`` clocks with all slots in use. Security: everything is secret; the time of a
@@ -103,10 +101,10 @@ class Inverter(wiring.Component):
         super().__init__(
             {
                 "request": In(stream.Signature(request_layout(jobs, len(self.moduli)))),
-                "x": In(256),
+                "x": In(LIMB_BITS),
                 "done": Out(done_layout(jobs, len(self.moduli))),
                 "take": In(1),
-                "inverse": Out(256),
+                "inverse": Out(LIMB_BITS),
             }
         )
         modulus = range(len(self.moduli))
@@ -127,6 +125,7 @@ class Inverter(wiring.Component):
         self._control = data.StructLayout(
             {
                 "load": 1,
+                "leave": 1,
                 "clear": 1,
                 "hold": 1,
                 "drop_e": 1,
@@ -140,8 +139,8 @@ class Inverter(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Clocks from taking a lone request to the last chunk of its inverse, taken at once."""
-        return SLOTS * (STEPS + 3) + CHUNKS
+        """Clocks from taking a lone request to the last limb of its inverse, taken at once."""
+        return SLOTS * (STEPS + 3) + LIMBS
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -156,14 +155,14 @@ class Inverter(wiring.Component):
             infos[-1].last.eq(infos[-2].count == STEPS),
             done.eq(infos[-2].busy & (infos[-2].phase == _Phase.DONE)),
         ]
-        slots = [Signal(range(SLOTS), name=f"slot{i}") for i in range(CHUNKS + 3)]
+        slots = [Signal(range(SLOTS), name=f"slot{i}") for i in range(LIMBS + 3)]
         m.d.sync += slots[0].eq(slots[0] + 1)
-        # the decision travels with the chunks
-        controls = [Signal(self._control, name=f"control{i}") for i in range(CHUNKS + 3)]
+        # the decision travels with the limbs
+        controls = [Signal(self._control, name=f"control{i}") for i in range(LIMBS + 3)]
         for group in (slots, controls):
             for i in range(1, len(group)):
                 m.d.sync += group[i].eq(group[i - 1])
-        written = self._chunks(m, slots, controls)
+        written = self._limbs(m, slots, controls)
         self._visit(m, infos[-1], done, infos[0], controls[0], written)
         return m
 
@@ -185,7 +184,7 @@ class Inverter(wiring.Component):
             low.d.eq(written[0].d[0]),
             low.e.eq(written[0].e[1]),
         ]
-        for i in range(CHUNKS, SLOTS):
+        for i in range(LIMBS, SLOTS):
             low, earlier = Signal(low_layout, name=f"low{i}"), low
             m.d.sync += low.eq(earlier)
         sign_e = Signal()
@@ -210,6 +209,7 @@ class Inverter(wiring.Component):
         ]
         m.d.sync += [
             control.load.eq(load),
+            control.leave.eq(leaving),
             control.clear.eq(leaving | (~info.busy & ~load)),
             control.hold.eq(self.done.valid & ~self.take),
             control.drop_e.eq(load | is_sign),
@@ -247,17 +247,17 @@ class Inverter(wiring.Component):
         with m.If(leaving):
             m.d.sync += after.eq(0)
 
-    def _chunks(self, m: Module, slots: list[Signal], controls: list[data.View]) -> list[data.View]:
-        """Chunk c of a visit: read in clock c after the decision, d or f added in the next, the
+    def _limbs(self, m: Module, slots: list[Signal], controls: list[data.View]) -> list[data.View]:
+        """Limb c of a visit: read in clock c after the decision, d or f added in the next, the
         modulus in the one after, then written: the numbers before g and e are halved.
 
         Returns what is written.
         """
         memories = [
             Memory(
-                shape=_state(CHUNK_BITS), depth=SLOTS, init=[], attrs={"ram_style": "distributed"}
+                shape=_state(LIMB_BITS), depth=SLOTS, init=[], attrs={"ram_style": "distributed"}
             )
-            for _ in range(CHUNKS)
+            for _ in range(LIMBS)
         ]
         reads = []
         for c, memory in enumerate(memories):
@@ -270,20 +270,22 @@ class Inverter(wiring.Component):
             *(carry.eq(controls[0].add & controls[0].negate) for carry in carries[:2]),
             carries[2].eq(controls[1].multiple == _Multiple.MINUS_ONE),
         ]
-        results = []
-        for c in range(CHUNKS):
-            number, addend = self._read(m, c, controls[c], reads[c].data)
+        above, results, leaving = Signal(), [], []
+        m.d.sync += above.eq(self.x[-1])
+        for c in range(LIMBS):
+            x = Cat(above if c else C(0, 1), self.x)[:LIMB_BITS]
+            number, addend = self._read(m, c, controls[c], reads[c].data, x)
             act = controls[c + 1]
-            if c + 1 < CHUNKS:  # a halved chunk's uppermost bit is the lowest of the next as stored
+            if c + 1 < LIMBS:  # a halved limb's uppermost bit is the lowest of the next as stored
                 top_g = reads[c + 1].data.g[0] & ~act.load
                 top_e = reads[c + 1].data.e[0] & ~act.drop_e
             else:
                 top_g, top_e = number["g"][-1], number["e"][-1]
             g, e = Cat(number["g"], top_g), Cat(number["e"], top_e)
-            m.d.comb += chunk(self.inverse, c).eq(e)
+            leaving.append(e & act.leave.replicate(LIMB_BITS))
 
-            sums = Signal(_state(CHUNK_BITS), name=f"sum{c}", reset_less=True)
-            held = Signal(_state(CHUNK_BITS), name=f"held{c}", reset_less=True)
+            sums = Signal(_state(LIMB_BITS), name=f"sum{c}", reset_less=True)
+            held = Signal(_state(LIMB_BITS), name=f"held{c}", reset_less=True)
             outs = [Signal(name=f"carry_{name}{c}") for name in "gem"]
             m.d.sync += [
                 sums.f.eq(Mux(act.swap, g, number["f"])),
@@ -306,32 +308,31 @@ class Inverter(wiring.Component):
                 write.data.eq(held),
             ]
             results.append(held)
+        m.d.comb += self.inverse.eq(reduce(or_, leaving))
         return results
 
     def _read(
-        self, m: Module, c: int, act: data.View, read: data.View
+        self, m: Module, c: int, act: data.View, read: data.View, x: Value
     ) -> tuple[dict[str, Signal], dict[str, Signal]]:
-        """Registers of a chunk's numbers, g and e halved and without their uppermost bit, and of
-        what is to be added to g and e.
+        """Registers of a limb of the numbers, g and e halved and without their uppermost bit, and
+        of what is to be added to g and e: ``x``, doubled, to a g that is loaded.
         """
-        at = slice(CHUNK_BITS * c, CHUNK_BITS * (c + 1))
-        x = Cat(C(0, 1), self.x, C(0, CHUNKS * CHUNK_BITS - 257))[at]
         parts = [_part(modulo, c) for modulo in self.moduli]
         # where all moduli have a one, a set input loads f: a flip-flop that begins as one has it
         common = reduce(int.__and__, parts)
-        modulo = Array(C(part, CHUNK_BITS) for part in parts)[act.modulus] | common
+        modulo = Array(C(part, LIMB_BITS) for part in parts)[act.modulus] | common
 
         def register(name: str, bits: int, init: int = 0) -> Signal:
             return Signal(bits, name=name, init=init, reset_less=True)
 
         number = {
-            "f": register(f"number{c}_f", CHUNK_BITS, common),
-            "g": register(f"number{c}_g", CHUNK_BITS - 1),
-            "d": register(f"number{c}_d", CHUNK_BITS),
-            "e": register(f"number{c}_e", CHUNK_BITS - 1),
+            "f": register(f"number{c}_f", LIMB_BITS, common),
+            "g": register(f"number{c}_g", LIMB_BITS - 1),
+            "d": register(f"number{c}_d", LIMB_BITS),
+            "e": register(f"number{c}_e", LIMB_BITS - 1),
         }
-        addend = {name: register(f"addend{c}_{name}", CHUNK_BITS) for name in "ge"}
-        flip = act.negate.replicate(CHUNK_BITS)
+        addend = {name: register(f"addend{c}_{name}", LIMB_BITS) for name in "ge"}
+        flip = act.negate.replicate(LIMB_BITS)
         m.d.sync += [
             number["f"].eq(Mux(act.load, modulo, read.f)),
             number["g"].eq(Mux(act.load, 0, read.g[1:])),
@@ -346,21 +347,21 @@ class Inverter(wiring.Component):
         return number, addend
 
     def _multiple(self, m: Module, c: int, act: data.View) -> Signal:
-        """Register of a chunk of the multiple of the modulus that is to be added to e."""
+        """Register of a limb of the multiple of the modulus that is to be added to e."""
         choices = [
-            C(_part(times * modulo, c) ^ flip, CHUNK_BITS)
+            C(_part(times * modulo, c) ^ flip, LIMB_BITS)
             for modulo in self.moduli
             for times, flip in ((0, 0), (1, 0), (2, 0), (1, _MASK))
         ]
-        multiple = Signal(CHUNK_BITS, name=f"multiple{c}", reset_less=True)
+        multiple = Signal(LIMB_BITS, name=f"multiple{c}", reset_less=True)
         m.d.sync += multiple.eq(Array(choices)[Cat(act.multiple, act.modulus)])
         return multiple
 
 
 def _part(number: int, c: int) -> int:
-    return number >> CHUNK_BITS * c & _MASK
+    return number >> LIMB_BITS * c & _MASK
 
 
 def _add(a: Value, b: Value, carry: Value) -> Value:
-    """Sum of two chunks and a carry, with the carry out."""
+    """Sum of two limbs and a carry, with the carry out."""
     return (Cat(C(1, 1), a) + Cat(carry, b))[1 : len(a) + 2]

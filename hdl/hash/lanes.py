@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
+from ..engine.isa import LIMB_BITS, LIMBS
 from ..stream import CHUNK_BYTES, Chunk, registered
 from .check import CHECK_BITS
 from .padder import Padder
@@ -38,9 +39,7 @@ def result_layout(job_width: int) -> data.StructLayout:
 def ecdsa_request_layout(job_width: int, page_width: int) -> data.StructLayout:
     """Shape of :class:`EcdsaLane`'s requests."""
     location = location_layout(page_width)
-    return data.StructLayout(
-        {"job": job_width, "x": 256, "digest": 256, "hashed": 1, "location": location}
-    )
+    return data.StructLayout({"job": job_width, "hashed": 1, "location": location})
 
 
 def _words(m: Module, result: Any) -> Any:
@@ -192,10 +191,13 @@ class EcdsaLane(wiring.Component):
 
     Members
     -------
-    request : In(stream of {job, x: 256, digest: 256, hashed: 1, location: {page, length: 0..4096}})
-        ``x`` is the secret key, 1..order-1. ``hashed`` 1: ``digest`` is signed and ``location`` is
-        ignored. ``hashed`` 0: SHA-256 of the message is signed and ``digest`` is ignored; not for a
-        lane without ``messages``.
+    request : In(stream of {job, hashed: 1, location: {page, length: 0..4096}})
+        ``hashed`` 1: a digest is signed and ``location`` is ignored. ``hashed`` 0: SHA-256 of the
+        message is signed; not for a lane without ``messages``.
+    operands : In(stream of 65)
+        Eight limbs after each request: four of x, the secret key, 1..order-1, and four of the
+        digest, which are ignored where ``hashed`` was 0. Limbs of other requests may stand there
+        before and after.
     fetch, message
         As for :class:`Sha512Lane`; a lane without ``messages`` leaves them alone.
     result : Out(stream of {job, check: 64, word: 32, last})
@@ -206,14 +208,15 @@ class EcdsaLane(wiring.Component):
 
     Timing
     ------
+    8 clocks for the operands or, beside them, 68 a block of the message and at most 5;
     :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS`, the order's ``latency`` there and 1, to the
-    first word of the result; a message adds 68 clocks a block and at most 5, if the pool is never
-    late (measured: README of this folder). A word a clock; the next request is taken
-    :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after the last.
+    first word of the result, if operands and pool are never late (measured: README of this folder).
+    A word a clock; the next request is taken :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after
+    the last.
 
     Security
     --------
-    ``x``, ``k`` and what the nonce is made from are secret. Time depends on ``hashed``, ``length``,
+    x, k and what the nonce is made from are secret. Time depends on ``hashed``, ``length``,
     handshakes and the number of candidates for k. When the last word of the result is taken, x, z,
     hash and nonce state are zero. Message and nonce share one hash unit.
 
@@ -229,6 +232,7 @@ class EcdsaLane(wiring.Component):
         super().__init__(
             {
                 "request": In(stream.Signature(ecdsa_request_layout(job_width, page_width))),
+                "operands": In(stream.Signature(LIMB_BITS)),
                 "fetch": Out(stream.Signature(location_layout(page_width))),
                 "message": In(stream.Signature(Chunk)),
                 "result": Out(stream.Signature(result_layout(job_width))),
@@ -240,8 +244,8 @@ class EcdsaLane(wiring.Component):
         m.submodules.generator = generator = NonceGenerator(self._order)
         m.submodules.sha = sha = Sha2(256)
         job = Signal.like(self.request.p.job)
-        x = Signal(256)
-        z = Signal(256)
+        x = Signal(LIMBS * LIMB_BITS)
+        z = Signal(LIMBS * LIMB_BITS)
         check = Signal(CHECK_BITS)
         index, gives_z, free = Signal(range(256 // WORD_BITS)), Signal(), Signal()
         clears, words = Signal(), _words(m, self.result)
@@ -262,8 +266,6 @@ class EcdsaLane(wiring.Component):
         hashing, read = Signal(), C(0, CHECK_BITS)
         if self.messages:
             read = self._message(m, sha, hashing)
-            with m.If(hashing):
-                m.d.sync += z.eq(sha.digest.payload)
         m.d.sync += clears.eq(0)
         with m.If(clears):
             m.d.sync += [x.eq(0), z.eq(0)]
@@ -276,18 +278,29 @@ class EcdsaLane(wiring.Component):
                     m.d.sync += [
                         free.eq(0),
                         job.eq(self.request.p.job),
-                        x.eq(self.request.p.x),
-                        z.eq(self.request.p.digest),
                         check.eq(0),
                     ]
-                    m.next = "nonce"
                     if self.messages:
-                        with m.If(~self.request.p.hashed):
-                            m.d.sync += hashing.eq(1)
-                            m.next = "message"
+                        m.d.sync += hashing.eq(~self.request.p.hashed)
+                    m.next = "operands"
+            with m.State("operands"):
+                m.d.comb += self.operands.ready.eq(1)
+                with m.If(self.operands.valid):
+                    m.d.sync += [
+                        x.eq(Cat(x, z)[LIMB_BITS:]),
+                        z.eq(Cat(z, self.operands.payload)[LIMB_BITS:]),
+                        index.eq(index + 1),
+                    ]
+                    with m.If(index == 2 * LIMBS - 1):
+                        m.d.sync += index.eq(0)
+                        m.next = "nonce"
+                        if self.messages:
+                            with m.If(hashing):
+                                m.next = "message"
             if self.messages:
                 with m.State("message"):
                     m.d.comb += sha.digest.ready.eq(1)
+                    m.d.sync += z.eq(sha.digest.payload)
                     with m.If(sha.digest.valid):
                         m.d.sync += [hashing.eq(0), check.eq(read)]
                         m.next = "nonce"

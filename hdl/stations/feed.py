@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .. import keystore
-from ..engine.isa import WORD_BITS
+from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from ..hash.lanes import ecdsa_request_layout, sha512_request_layout
 from ..jobs import Kind, record_layout
 from ..stream import CHUNK_BYTES
-from .words import encode_point, outbox_read_layout, reverse_bytes
+from .words import outbox_read_layout, reverse_bytes, shifted
+
+_CHUNK_BITS = 8 * CHUNK_BYTES
+_PARITY_BIT = 255
+"""Bit of an Ed25519 point's bytes, RFC 8032, section 5.1.2, behind y: the lowest of x."""
+
+
+class _Part(enum.Enum, shape=3):
+    """A word that is read for a lane."""
+
+    SECRET = 0
+    X = 1
+    """Of the point, for its parity."""
+    Y = 2
+    PUBLIC = 3
+    DIGEST = 4
 
 
 class Feed(wiring.Component):
@@ -29,48 +42,57 @@ class Feed(wiring.Component):
     sha512_jobs : In(stream of {job, second}), nonce_jobs : In(stream of {job, hashed})
         Jobs for the lanes. ``second``: the second pass of an Ed25519 signature. ``hashed``: a
         digest is to be signed.
-    sha512 : Out(stream), head : Out(stream of 64), nonce : Out(stream)
-        The lanes' requests; the bytes a SHA-512 lane hashes first.
+    sha512 : Out(stream), nonce : Out(stream)
+        The lanes' requests.
+    head : Out(stream of 64), operands : Out(stream of 65)
+        What a lane takes after its request: the bytes a SHA-512 lane hashes first, or the limbs of
+        secret key and digest, zeros where there is none.
     record_job : Out, record : In
         Lookup of a job's record, two clocks later.
-    secret : Out({en, slot, index}), secret_word : In(256), secret_damaged : In(1)
-    public : Out({want, slot, index}), public_word : In(256), public_damaged : In(1)
+    secret : Out({en, slot, index, limb}), secret_limb : In(65), secret_damaged : In(1)
+    public : Out({want, slot, index, limb}), public_limb : In(65), public_damaged : In(1)
         Reads, one clock later; never refused. ``damaged`` comes two clocks later.
-    outbox : Out({want, job, index}), outbox_taken : In(1)
-    outbox_found : In(1), outbox_word : In(260), outbox_damaged : In(1)
-        Reads: ``want`` until ``outbox_taken``, then the word in the clock of ``outbox_found``: the
-        point, or the digest to sign. ``damaged`` comes another clock later.
+    outbox : Out({want, job, index, limb}), outbox_taken : In(1)
+    outbox_found : In(1), outbox_limb : In(65), outbox_damaged : In(1)
+        Reads: ``want`` until ``outbox_taken``, then the limb in the clock of ``outbox_found``, of
+        the point, or of the digest to sign. ``damaged`` comes another clock later. Several may be
+        under way.
     alarm : Out({enable, job})
         A secret, public key or digest that the job needs is not what was stored.
 
-    Security: all that is read here is secret but the public key and the outbox. When a lane has
-    taken it, the registers are zeroised.
+    Timing: a word is read in 6 clocks, from the outbox in as many as that takes, and leaves in 4 if
+    the lane takes it.
+
+    Security: all that is read here is secret but the public key and the outbox. A word has left its
+    register when it has left here.
     """
 
     def __init__(self, *, jobs: int, keys: int, pages: int) -> None:
         self.jobs, self.keys, self.pages = jobs, keys, pages
         job = range(jobs)
         job_width, page_width = (jobs - 1).bit_length(), (pages - 1).bit_length()
-        at_key = {"slot": range(keys), "index": range(keystore.SECRET_WORDS)}
+        secret = {"slot": range(keys), "index": range(keystore.SECRET_WORDS), "limb": range(LIMBS)}
+        public = {"slot": range(keys), "index": 1, "limb": range(LIMBS)}
         super().__init__(
             {
                 "sha512_jobs": In(stream.Signature(data.StructLayout({"job": job, "second": 1}))),
                 "nonce_jobs": In(stream.Signature(data.StructLayout({"job": job, "hashed": 1}))),
                 "sha512": Out(stream.Signature(sha512_request_layout(job_width, page_width))),
-                "head": Out(stream.Signature(8 * CHUNK_BYTES)),
+                "head": Out(stream.Signature(_CHUNK_BITS)),
                 "nonce": Out(stream.Signature(ecdsa_request_layout(job_width, page_width))),
+                "operands": Out(stream.Signature(LIMB_BITS)),
                 "record_job": Out(job),
                 "record": In(record_layout(keys, pages)),
-                "secret": Out(data.StructLayout({"en": 1, **at_key})),
-                "secret_word": In(256),
+                "secret": Out(data.StructLayout({"en": 1, **secret})),
+                "secret_limb": In(LIMB_BITS),
                 "secret_damaged": In(1),
-                "public": Out(data.StructLayout({"want": 1, "slot": range(keys), "index": 1})),
-                "public_word": In(256),
+                "public": Out(data.StructLayout({"want": 1, **public})),
+                "public_limb": In(LIMB_BITS),
                 "public_damaged": In(1),
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
                 "outbox_found": In(1),
-                "outbox_word": In(WORD_BITS),
+                "outbox_limb": In(LIMB_BITS),
                 "outbox_damaged": In(1),
                 "alarm": Out(data.StructLayout({"enable": 1, "job": job})),
             }
@@ -78,30 +100,24 @@ class Feed(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        job, second, hashed = Signal(range(self.jobs)), Signal(), Signal()
-        # the secret or the point; the public key or the digest
-        first, other, parity, clears = Signal(256), Signal(256), Signal(), Signal()
-        record = self.record
-        m.d.comb += [
-            self.record_job.eq(job),
-            self.alarm.job.eq(job),
-            self.secret.slot.eq(record.slot),
-            self.public.slot.eq(record.slot),
-            self.outbox.job.eq(job),
-            self.secret.index.eq(keystore.Word.RAW),
-        ]
-        self._offer(m, job, second, hashed, first, other)
-        m.d.sync += clears.eq(0)
-        with m.If(clears):
-            m.d.sync += [first.eq(0), other.eq(0), parity.eq(0)]
-
-        with m.FSM():
+        job, second, hashed, signs = Signal(range(self.jobs)), Signal(), Signal(), Signal()
+        part, word, parity = Signal(_Part), Signal(WORD_BITS), Signal()
+        asking, found, sent = Signal(), Signal(), Signal()
+        self._offer(m, job, second, hashed)
+        self._read(m, part, word, asking, found)
+        self._send(m, signs, word, sent)
+        with m.FSM() as fsm:
+            m.d.comb += asking.eq(fsm.ongoing("read"))
             with m.State("idle"):
+                ecdsa = self.nonce_jobs.payload
                 m.d.sync += [
                     job.eq(self.sha512_jobs.payload.job),
                     second.eq(self.sha512_jobs.payload.second),
-                    hashed.eq(0),
+                    signs.eq(0),
+                    part.eq(Mux(self.sha512_jobs.payload.second, _Part.X, _Part.SECRET)),
                 ]
+                # some lanes take digests only
+                m.d.comb += self.nonce.payload.hashed.eq(ecdsa.hashed)
                 # a lane that is free gets a job; the other need not wait for it
                 with m.If(self.sha512_jobs.valid & self.sha512.ready):
                     m.d.comb += self.sha512_jobs.ready.eq(1)
@@ -109,82 +125,44 @@ class Feed(wiring.Component):
                 with m.Elif(self.nonce_jobs.valid & self.nonce.ready):
                     m.d.comb += self.nonce_jobs.ready.eq(1)
                     m.d.sync += [
-                        job.eq(self.nonce_jobs.payload.job),
-                        hashed.eq(self.nonce_jobs.payload.hashed),
+                        job.eq(ecdsa.job),
+                        hashed.eq(ecdsa.hashed),
+                        signs.eq(1),
+                        part.eq(_Part.SECRET),
                     ]
-                    m.next = "look at d"
+                    m.next = "look"
             with m.State("look"):
                 m.next = "found"
             with m.State("found"):
-                m.next = "secret"
-                with m.If(second):
-                    m.next = "x"
-            with m.State("secret"):
-                m.d.comb += self.secret.en.eq(1)
-                with m.If(record.kind != Kind.LOAD_ED25519):
-                    m.d.comb += self.secret.index.eq(keystore.Word.PREFIX)
-                m.next = "secret word"
-            with m.State("secret word"):
-                m.d.sync += first.eq(self.secret_word)
-                m.next = "secret checked"
-            with m.State("secret checked"):
-                m.d.comb += self.alarm.enable.eq(self.secret_damaged)
-                m.next = "sha512"
-            self._read_outbox(m, "x", 0, [parity.eq(self.outbox_word[0])], "public")
-            with m.State("public"):
-                m.d.comb += self.public.want.eq(1)
-                m.next = "public word"
-            with m.State("public word"):
-                m.d.sync += other.eq(self.public_word)
-                m.next = "public checked"
-            with m.State("public checked"):
-                m.d.comb += self.alarm.enable.eq(self.public_damaged)
-                m.next = "y"
-            point = encode_point(parity, self.outbox_word)
-            self._read_outbox(m, "y", 1, [first.eq(point)], "sha512")
-            with m.State("sha512"):
-                m.d.sync += self.sha512.valid.eq(1)
-                with m.If(self.sha512.valid & self.sha512.ready):
-                    m.d.sync += self.sha512.valid.eq(0)
-                    m.next = "head"
-            with m.State("head"):
-                self._head(m, second, first, other)
-            with m.State("look at d"):
-                m.next = "found d"
-            with m.State("found d"):
-                m.next = "d"
-            with m.State("d"):
-                m.d.comb += self.secret.en.eq(1)
-                m.next = "d word"
-            with m.State("d word"):
-                m.d.sync += first.eq(self.secret_word)
-                m.next = "d checked"
-            with m.State("d checked"):
-                m.d.comb += self.alarm.enable.eq(self.secret_damaged)
-                m.next = "nonce"
-                with m.If(hashed):
-                    m.next = "z"
-            self._read_outbox(m, "z", 0, [other.eq(self.outbox_word)], "nonce")
-            with m.State("nonce"):
-                m.d.sync += self.nonce.valid.eq(1)
-                with m.If(self.nonce.valid & self.nonce.ready):
-                    m.d.sync += self.nonce.valid.eq(0)
-                    m.next = "clear"
-            with m.State("clear"):
-                # an idle read leaves the secret port on a word of no use
-                m.d.sync += clears.eq(1)
-                m.next = "idle"
+                m.d.sync += [self.sha512.valid.eq(~signs), self.nonce.valid.eq(signs)]
+                m.next = "request"
+            with m.State("request"), m.If(Mux(signs, self.nonce.ready, self.sha512.ready)):
+                m.d.sync += [self.sha512.valid.eq(0), self.nonce.valid.eq(0)]
+                m.next = "read"
+            with m.State("read"), m.If(found):
+                m.next = "check"
+            with m.State("check"):
+                m.next = "send"
+                with m.If(part == _Part.X):
+                    m.d.sync += [parity.eq(word[0]), part.eq(_Part.Y)]
+                    m.next = "read"
+                with m.If(part == _Part.Y):
+                    m.d.sync += [word[_PARITY_BIT].eq(parity), parity.eq(0)]
+            with m.State("send"):
+                m.d.comb += [self.head.valid.eq(~signs), self.operands.valid.eq(signs)]
+                with m.If(sent):
+                    m.next = "idle"
+                    with m.If(part == _Part.Y):
+                        m.d.sync += part.eq(_Part.PUBLIC)
+                        m.next = "read"
+                    with m.If(signs & (part == _Part.SECRET)):
+                        m.d.sync += part.eq(_Part.DIGEST)
+                        m.next = "read"
+                        with m.If(~hashed):
+                            m.next = "send"
         return m
 
-    def _offer(
-        self,
-        m: Module,
-        job: Signal,
-        second: Signal,
-        hashed: Signal,
-        first: Signal,
-        other: Signal,
-    ) -> None:
+    def _offer(self, m: Module, job: Signal, second: Signal, hashed: Signal) -> None:
         """What the lanes are asked."""
         message, digest = self.sha512.payload, self.nonce.payload
         for location in (message.location, digest.location):
@@ -193,37 +171,73 @@ class Feed(wiring.Component):
                 location.length.eq(self.record.length),
             ]
         m.d.comb += [
+            self.record_job.eq(job),
+            self.alarm.job.eq(job),
             message.job.eq(job),
             message.head_units.eq(Mux(second, 2, 1)),
             digest.job.eq(job),
             digest.hashed.eq(hashed),
-            digest.x.eq(first),
-            digest.digest.eq(other),
         ]
 
-    def _read_outbox(self, m: Module, name: str, index: int, takes: list[Any], after: str) -> None:
-        """States that read the job's outbox word ``index`` and go on to ``after``."""
-        with m.State(name):
-            m.d.comb += [self.outbox.want.eq(1), self.outbox.index.eq(index)]
-            with m.If(self.outbox_taken):
-                m.next = f"{name} word"
-        with m.State(f"{name} word"), m.If(self.outbox_found):
-            m.d.sync += takes
-            m.next = f"{name} checked"
-        with m.State(f"{name} checked"):
-            m.d.comb += self.alarm.enable.eq(self.outbox_damaged)
-            m.next = after
+    def _read(self, m: Module, part: Signal, word: Signal, asking: Value, found: Signal) -> None:
+        """Read ``part`` into ``word`` while ``asking``; ``found`` with its last limb."""
+        secret, public, outbox, record = self.secret, self.public, self.outbox, self.record
+        asked, arrived = Signal(range(LIMBS + 1)), Signal(range(LIMBS))
+        wants, taken, comes, arrives, checks = (Signal() for _ in range(5))
+        limb, damaged = Signal(LIMB_BITS), Signal()
+        m.d.comb += [
+            wants.eq(asking & (asked != LIMBS)),
+            taken.eq(secret.en | public.want | (outbox.want & self.outbox_taken)),
+            secret.slot.eq(record.slot),
+            secret.index.eq(keystore.Word.RAW),
+            secret.limb.eq(asked),
+            public.slot.eq(record.slot),
+            public.limb.eq(asked),
+            outbox.job.eq(self.record_job),
+            outbox.index.eq(part == _Part.Y),
+            outbox.limb.eq(asked),
+            limb.eq(self.outbox_limb),
+            damaged.eq(self.outbox_damaged),
+            arrives.eq(comes | self.outbox_found),
+            found.eq(arrives & arrived.all()),
+            self.alarm.enable.eq(checks & damaged),
+        ]
+        with m.If(record.kind == Kind.SIGN_ED25519):
+            m.d.comb += secret.index.eq(keystore.Word.PREFIX)
+        with m.Switch(part):
+            with m.Case(_Part.SECRET):
+                m.d.comb += [
+                    secret.en.eq(wants),
+                    limb.eq(self.secret_limb),
+                    damaged.eq(self.secret_damaged),
+                ]
+            with m.Case(_Part.PUBLIC):
+                m.d.comb += [
+                    public.want.eq(wants),
+                    limb.eq(self.public_limb),
+                    damaged.eq(self.public_damaged),
+                ]
+            with m.Default():
+                m.d.comb += outbox.want.eq(wants)
+        m.d.sync += [comes.eq(secret.en | public.want), checks.eq(arrives)]
+        with m.If(taken):
+            m.d.sync += asked.eq(asked + 1)
+        with m.If(~asking):
+            m.d.sync += asked.eq(0)
+        with m.If(arrives):
+            m.d.sync += [word.eq(shifted(word, limb)), arrived.eq(arrived + 1)]
 
-    def _head(self, m: Module, second: Signal, first: Signal, other: Signal) -> None:
-        """Give the lane the bytes of one word, or of two."""
-        count, chunk_bits = Signal(4), 8 * CHUNK_BYTES
-        chunk = Cat(first, other).word_select(count[:3], chunk_bits)
-        with m.If(~self.head.valid | self.head.ready):
+    def _send(self, m: Module, signs: Signal, word: Signal, sent: Signal) -> None:
+        """Let ``word`` leave by the valid stream, zeros behind it; ``sent`` with its end."""
+        count = Signal(range(LIMBS))
+        heads, operates = (each.valid & each.ready for each in (self.head, self.operands))
+        m.d.comb += [
+            self.head.payload.eq(reverse_bytes(word[:_CHUNK_BITS])),
+            self.operands.payload.eq(word[:LIMB_BITS]),
+            sent.eq((heads | operates) & count.all()),
+        ]
+        with m.If(heads | operates):
             m.d.sync += [
+                word.eq(Mux(signs, shifted(word), word >> _CHUNK_BITS)),
                 count.eq(count + 1),
-                self.head.valid.eq(1),
-                self.head.payload.eq(reverse_bytes(chunk)),
             ]
-            with m.If(count == Mux(second, 8, 4)):
-                m.d.sync += [count.eq(0), self.head.valid.eq(0), self.head.payload.eq(0)]
-                m.next = "clear"

@@ -3,17 +3,75 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from intaglio import wire
 
 from .. import keystore, pool
-from ..engine.isa import WORD_BITS
+from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from ..jobs import Kind, record_layout
 from ..layouts import Op, Status
 from ..reply import Body, reply_layout
 from .words import key_write_layout, outbox_read_layout
+
+
+class _Turn(enum.Enum, shape=2):
+    """What is read of the outbox, in this order."""
+
+    PARITY = 0
+    LEADING = 1
+    OTHER = 2
+    DONE = 3
+
+
+_Place = data.StructLayout({"limb": range(LIMBS), "turn": _Turn})
+"""A limb of what is read."""
+
+_FIRST = _Place.const({"limb": LIMBS - 1, "turn": _Turn.PARITY})
+"""The parity's limb: the words follow."""
+
+
+class _Words(wiring.Component):
+    """Two words: limbs enter above and leave below, zeros behind them.
+
+    Members
+    -------
+    enter, leave : In(1), entering : In(LIMB_BITS)
+        All move down by one, never both in one clock; ``entering`` is zero if they leave.
+    limb : Out(LIMB_BITS), number : Out(0..7), is_last : Out(1)
+        The lowest limb; which of the two words' it is, once all have entered.
+    clear : In(1)
+        Zeroise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "enter": In(1),
+                "entering": In(LIMB_BITS),
+                "leave": In(1),
+                "limb": Out(LIMB_BITS),
+                "number": Out(range(2 * LIMBS)),
+                "is_last": Out(1),
+                "clear": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = Signal(2 * WORD_BITS)
+        m.d.comb += [
+            self.limb.eq(words[:LIMB_BITS]),
+            self.is_last.eq(self.number == 2 * LIMBS - 1),
+        ]
+        with m.If(self.clear):
+            m.d.sync += words.eq(0)
+        with m.Elif(self.enter | self.leave):
+            m.d.sync += words.eq(Cat(words[LIMB_BITS:], self.entering))
+        with m.If(self.leave):
+            m.d.sync += self.number.eq(self.number + 1)
+        return m
 
 
 class Finish(wiring.Component):
@@ -25,18 +83,20 @@ class Finish(wiring.Component):
         Jobs that have been through all their stations.
     now : In(32)
     mute : In(1)
-        Send no replies (the session they belong to is over).
+        Send no replies (the session they belong to is over). One that is offered already stays so.
     record_job : Out, record : In
         Lookup of a job's record, two clocks later.
-    outbox : Out({want, job, index}), outbox_taken : In(1)
-    outbox_found : In(1), outbox_word : In(260), outbox_damaged : In(1)
-        Reads: ``want`` until ``outbox_taken``, then the word in the clock of ``outbox_found``.
-        ``damaged`` comes another clock later; it is a FAULT.
-    key_write : Out(stream of {slot, index, data}), key_finish : Out(stream), key_release : Out(1)
-        Public words of a loaded key; end of the load; the slot has one job less.
-    reply : Out(stream of reply_layout), words : Out(2 x 256)
-        ``words``: R and S, or r and s, of the reply's signature, until the clock after it was
-        taken; the leading word in bits 255..0.
+    outbox : Out({want, job, index, limb}), outbox_taken : In(1)
+    outbox_found : In(1), outbox_limb : In(LIMB_BITS), outbox_damaged : In(1)
+        Reads: ``want`` until ``outbox_taken``. The limbs are asked one after the other and come in
+        this order, each in a clock of ``outbox_found``. ``damaged`` comes another clock later; it
+        is a FAULT.
+    key_write : Out(stream of {slot, index, limb, data})
+    key_finish : Out(stream), key_release : Out(1)
+        Public words of a loaded key, four limbs each; end of the load; the slot has one job less.
+    reply : Out(stream of reply_layout), limbs : Out(stream of LIMB_BITS)
+        ``limbs``: after a reply with body SIGNATURE was taken, the four of R or r, then the four of
+        S or s.
     wipe : Out(stream of {job}), release : Out(stream of pool.Message), forget : Out(1)
         Zeroise the context, the message and the digest.
     free : Out({enable, job})
@@ -64,13 +124,13 @@ class Finish(wiring.Component):
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
                 "outbox_found": In(1),
-                "outbox_word": In(WORD_BITS),
+                "outbox_limb": In(LIMB_BITS),
                 "outbox_damaged": In(1),
                 "key_write": Out(stream.Signature(key_write_layout(keys))),
                 "key_finish": Out(stream.Signature(keystore.Finish(keys))),
                 "key_release": Out(1),
                 "reply": Out(stream.Signature(reply_layout(keys))),
-                "words": Out(2 * 256),
+                "limbs": Out(stream.Signature(LIMB_BITS)),
                 "wipe": Out(stream.Signature(data.StructLayout({"job": job}))),
                 "release": Out(stream.Signature(pool.Message(pages))),
                 "free": Out(data.StructLayout({"enable": 1, "job": job})),
@@ -85,38 +145,25 @@ class Finish(wiring.Component):
         m = Module()
         current = Signal(self.finish.payload.shape())
         cycles = Signal(32)
-        first, other, clears = Signal(256), Signal(256), Signal()
         record = self.record
-        is_load, is_ed25519 = Signal(), Signal()
+        is_load, is_ed25519, offered, leaving = Signal(), Signal(), Signal(), Signal()
         is_good = current.status == Status.OK
         m.d.comb += [
             self.record_job.eq(current.job),
-            self.key_write.payload.slot.eq(record.slot),
             self.key_finish.payload.slot.eq(record.slot),
             self.key_finish.payload.ok.eq(is_good),
             self.wipe.payload.job.eq(current.job),
             self.release.payload.page.eq(record.page),
             self.release.payload.length.eq(record.length),
             self.free.job.eq(current.job),
-            self.words.eq(Cat(first, other)),
         ]
         self._reply(m, current, cycles, is_load, is_ed25519)
-        m.d.sync += clears.eq(0)
-        with m.If(clears):
-            m.d.sync += [first.eq(0), other.eq(0)]
+        words = self._words(m, leaving)
+        m.d.sync += [words.clear.eq(0), offered.eq(self.reply.valid & ~self.reply.ready)]
 
         with m.FSM(init="sweep") as fsm:
-            m.d.comb += self.idle.eq(fsm.ongoing("idle"))
-            with m.State("sweep"):
-                m.d.comb += self.wipe.valid.eq(1)
-                with m.If(self.wipe.ready):
-                    m.next = "swept"
-            with m.State("swept"):
-                m.d.comb += self.free.enable.eq(1)
-                m.d.sync += current.job.eq(current.job + 1)
-                m.next = "sweep"
-                with m.If(current.job == self.jobs - 1):
-                    m.next = "idle"
+            m.d.comb += self.idle.eq(fsm.ongoing("idle") & ~leaving)
+            self._sweep(m, current)
             with m.State("idle"):
                 m.d.comb += self.finish.ready.eq(1)
                 m.d.sync += current.eq(self.finish.payload)
@@ -136,102 +183,135 @@ class Finish(wiring.Component):
                     is_ed25519.eq(edwards),
                 ]
                 m.next = "read"
-            with m.State("read"):
-                self._read(m, current, is_load, is_ed25519, first, other)
+            with m.State("read"), m.If(~leaving):
+                self._read(m, current, words, is_load, is_ed25519)
             with m.State("checked"):
-                m.d.sync += clears.eq(~is_good)
+                m.d.sync += words.clear.eq(~is_good)
                 m.next = "cleared"
             with m.State("cleared"):
                 m.next = "reply"
                 with m.If(is_load):
                     m.next = "publish"
-            for state, index, word, after in (
-                ("publish", keystore.Word.PUBLIC0, first, "publish more"),
-                ("publish more", keystore.Word.PUBLIC1, other, "finish load"),
-            ):
-                with m.State(state):
-                    m.d.comb += [
-                        self.key_write.valid.eq(1),
-                        self.key_write.payload.index.eq(index),
-                        self.key_write.payload.data.eq(word),
-                    ]
-                    with m.If(self.key_write.ready):
-                        m.next = after
+            with m.State("publish"):
+                m.d.comb += self.key_write.valid.eq(1)
+                with m.If(self.key_write.ready & words.is_last):
+                    m.next = "finish load"
             with m.State("finish load"):
                 m.d.comb += self.key_finish.valid.eq(1)
                 with m.If(self.key_finish.ready):
                     m.next = "reply"
             with m.State("reply"):
-                m.d.comb += self.reply.valid.eq(~self.mute)
-                with m.If(self.reply.ready | self.mute):
+                m.d.comb += self.reply.valid.eq(~self.mute | offered)
+                with m.If(~self.reply.valid):
+                    m.d.sync += words.clear.eq(1)
                     m.next = "replied"
-            with m.State("replied"):
-                m.d.comb += [
-                    self.key_release.eq(1),
-                    self.done.eq(is_good),
-                    self.fault.eq(current.status == Status.FAULT),
-                    self.refused.eq(current.status == Status.INVALID_KEY),
-                ]
-                m.next = "wipe"
-            with m.State("wipe"):
-                m.d.comb += self.wipe.valid.eq(1)
-                m.d.sync += clears.eq(1)
-                with m.If(self.wipe.ready):
-                    m.next = "free"
-                    with m.If((record.op == Op.SIGN_MESSAGE) & (record.length != 0)):
-                        m.next = "release"
-            with m.State("release"):
-                m.d.comb += self.release.valid.eq(1)
-                with m.If(self.release.ready):
-                    m.next = "free"
-            with m.State("free"):
-                m.d.comb += self.free.enable.eq(1)
-                m.next = "idle"
+                with m.Elif(self.reply.ready):
+                    m.d.sync += leaving.eq(self.reply.payload.body == Body.SIGNATURE)
+                    m.next = "replied"
+            self._end(m, current)
         return m
 
+    def _sweep(self, m: Module, current: data.View) -> None:
+        """After a reset: every context is wiped, then free."""
+        with m.State("sweep"):
+            m.d.comb += self.wipe.valid.eq(1)
+            with m.If(self.wipe.ready):
+                m.next = "swept"
+        with m.State("swept"):
+            m.d.comb += self.free.enable.eq(1)
+            m.d.sync += current.job.eq(current.job + 1)
+            m.next = "sweep"
+            with m.If(current.job == self.jobs - 1):
+                m.next = "idle"
+
+    def _end(self, m: Module, current: data.View) -> None:
+        """Count the job, wipe and free what it held."""
+        with m.State("replied"):
+            m.d.comb += [
+                self.key_release.eq(1),
+                self.done.eq(current.status == Status.OK),
+                self.fault.eq(current.status == Status.FAULT),
+                self.refused.eq(current.status == Status.INVALID_KEY),
+            ]
+            m.next = "wipe"
+        with m.State("wipe"):
+            m.d.comb += self.wipe.valid.eq(1)
+            with m.If(self.wipe.ready):
+                m.next = "free"
+                with m.If((self.record.op == Op.SIGN_MESSAGE) & (self.record.length != 0)):
+                    m.next = "release"
+        with m.State("release"):
+            m.d.comb += self.release.valid.eq(1)
+            with m.If(self.release.ready):
+                m.next = "free"
+        with m.State("free"):
+            m.d.comb += self.free.enable.eq(1)
+            m.next = "idle"
+
+    def _words(self, m: Module, leaving: Signal) -> _Words:
+        """The words, and the ways on which they leave; a signature's while the job ends, at the
+        latest before the next job's are read.
+        """
+        m.submodules.words = words = _Words()
+        key_write = self.key_write.payload
+        m.d.comb += [
+            key_write.slot.eq(self.record.slot),
+            key_write.index.eq(Mux(words.number[-1], keystore.Word.PUBLIC1, keystore.Word.PUBLIC0)),
+            key_write.limb.eq(words.number),
+            key_write.data.eq(words.limb),
+            self.limbs.valid.eq(leaving),
+            self.limbs.payload.eq(words.limb),
+            words.leave.eq(
+                (self.key_write.valid & self.key_write.ready)
+                | (self.limbs.valid & self.limbs.ready)
+            ),
+        ]
+        with m.If(self.limbs.ready & words.is_last):
+            m.d.sync += leaving.eq(0)
+        return words
+
     def _read(
-        self,
-        m: Module,
-        current: data.View,
-        is_load: Signal,
-        is_ed25519: Signal,
-        first: Signal,
-        other: Signal,
+        self, m: Module, current: data.View, words: _Words, is_load: Signal, is_ed25519: Signal
     ) -> None:
         """Read the parity of x, the leading word and the other; damage is a fault.
 
         An encoded point has its parity of x in its highest bit. An Ed25519 key is one word: zeros
         follow.
         """
-        turn, waits, arrived = Signal(range(3)), Signal(), Signal()
-        parity = Signal()
+        asked, found = Signal(_Place, init=_FIRST), Signal(_Place, init=_FIRST)
+        parity, arrived = Signal(), Signal()
         leading = Mux(is_ed25519, 1, Mux(is_load, 0, 2))
         m.d.comb += [
-            self.outbox.want.eq(~waits & ~arrived),
+            self.outbox.want.eq(asked.turn != _Turn.DONE),
             self.outbox.job.eq(current.job),
-            self.outbox.index.eq(Mux(turn == 0, 0, leading + (turn == 2))),
+            words.entering.eq(self.outbox_limb),
         ]
-        m.d.sync += arrived.eq(self.outbox_found)
-        with m.If(self.outbox_taken):
-            m.d.sync += waits.eq(1)
+        with m.If(asked.turn != _Turn.PARITY):
+            m.d.comb += [
+                self.outbox.index.eq(leading + (asked.turn == _Turn.OTHER)),
+                self.outbox.limb.eq(asked.limb),
+            ]
+        with m.If(self.outbox.want & self.outbox_taken):
+            m.d.sync += asked.eq(asked.as_value() + 1)
         with m.If(self.outbox_found):
-            m.d.sync += waits.eq(0)
-        with m.If(self.outbox_found), m.Switch(turn):
-            with m.Case(0):
-                m.d.sync += parity.eq(self.outbox_word[0])
-            with m.Case(1):
-                highest = Mux(is_ed25519, parity, self.outbox_word[255])
-                m.d.sync += first.eq(Cat(self.outbox_word[:255], highest))
-            with m.Default():
-                m.d.sync += other.eq(self.outbox_word)
+            m.d.sync += found.eq(found.as_value() + 1)
+        with m.Switch(found.turn):
+            with m.Case(_Turn.PARITY), m.If(self.outbox_found):
+                m.d.sync += parity.eq(self.outbox_limb[0])
+            with m.Case(_Turn.LEADING):
+                m.d.comb += words.enter.eq(self.outbox_found)
+                with m.If(is_ed25519 & (found.limb == LIMBS - 1)):
+                    m.d.comb += words.entering[255 % LIMB_BITS].eq(parity)
+            with m.Case(_Turn.OTHER):
+                m.d.comb += words.enter.eq(self.outbox_found)
+                with m.If(is_load & is_ed25519):
+                    m.d.comb += words.entering.eq(0)
+        m.d.sync += arrived.eq(self.outbox_found)
         with m.If(arrived):
-            m.d.sync += turn.eq(turn + 1)
             with m.If(self.outbox_damaged):
                 m.d.sync += current.status.eq(Status.FAULT)
-            with m.If(turn == 2):
-                m.d.sync += [turn.eq(0), parity.eq(0)]
-                with m.If(is_load & is_ed25519):
-                    m.d.sync += other.eq(0)
+            with m.If(found.turn == _Turn.DONE):
+                m.d.sync += [asked.eq(_FIRST), found.eq(_FIRST), parity.eq(0)]
                 m.next = "checked"
 
     def _reply(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..engine.contexts import inbox_layout
-from ..engine.isa import WORD_BITS
-from ..field.inverter import CHUNKS, Inverter, chunk
+from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
+from ..field.inverter import Inverter
 from ..jobs import Modulus, invert_layout
-from .words import outbox_read_layout
+from .words import outbox_read_layout, shifted
 
 
 class Invert(wiring.Component):
@@ -33,15 +35,16 @@ class Invert(wiring.Component):
     Members
     -------
     jobs_in : In(stream of {job, modulus})
-    outbox : Out({want, job, index}), outbox_taken : In(1)
-    outbox_found : In(1), outbox_word : In(260)
-        Reads: ``want`` until ``outbox_taken``, then the word in the clock of ``outbox_found``.
-    inbox : Out({enable, job, index, word}), inbox_taken : In(1)
-        Writes, done in a clock with ``enable`` and ``inbox_taken``.
+    outbox : Out({want, job, index, limb}), outbox_taken : In(1)
+    outbox_found : In(1), outbox_limb : In(LIMB_BITS)
+        Reads: ``want`` until ``outbox_taken``. The limbs are asked one after the other and come in
+        this order, each in a clock of ``outbox_found``.
+    inbox : Out({enable, job, index, limb, data}), inbox_taken : In(1)
+        Writes, a limb in each clock with ``enable`` and ``inbox_taken``.
     inverted : Out(stream of {job})
         The job may go on.
 
-    Security: the words are secret; they are zeroised when handed on.
+    Security: the words are secret; they are zeroised as they are handed on.
     """
 
     def __init__(self, *, jobs: int, moduli: Sequence[int], units: int) -> None:
@@ -52,7 +55,7 @@ class Invert(wiring.Component):
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
                 "outbox_found": In(1),
-                "outbox_word": In(WORD_BITS),
+                "outbox_limb": In(LIMB_BITS),
                 "inbox": Out(inbox_layout(jobs)),
                 "inbox_taken": In(1),
                 "inverted": Out(stream.Signature(data.StructLayout({"job": range(jobs)}))),
@@ -70,22 +73,22 @@ class Invert(wiring.Component):
 
     def _give(self, m: Module, inverters: list[Inverter]) -> None:
         """Read a job's number and give it to the first inverter that is free."""
-        current, x = Signal(self.jobs_in.payload.shape()), Signal(256)
-        wipe, kept = Signal(), Signal(range(CHUNKS))
+        current, x = Signal(self.jobs_in.payload.shape()), Signal(WORD_BITS)
+        asked, found, given = (
+            Signal(range(LIMBS), name=name) for name in ("asked", "found", "given")
+        )
         m.d.comb += [
             self.outbox.job.eq(current.job),
             self.outbox.index.eq(Mux(current.modulus == Modulus.ORDER, 2, 3)),
+            self.outbox.limb.eq(asked),
         ]
-        m.d.sync += wipe.eq(kept == CHUNKS - 1)
-        with m.If(wipe):
-            m.d.sync += x.eq(0)
-        with m.Elif(self.outbox_found):
-            m.d.sync += x.eq(self.outbox_word)
+        with m.If(self.outbox_found):
+            m.d.sync += [x.eq(shifted(x, self.outbox_limb)), found.eq(found + 1)]
         for inverter in inverters:
             m.d.comb += [
                 inverter.request.payload.job.eq(current.job),
                 inverter.request.payload.modulus.eq(current.modulus),
-                inverter.x.eq(x),
+                inverter.x.eq(x[:LIMB_BITS]),
             ]
         with m.FSM():
             with m.State("idle"):
@@ -96,61 +99,55 @@ class Invert(wiring.Component):
             with m.State("ask"):
                 m.d.comb += self.outbox.want.eq(1)
                 with m.If(self.outbox_taken):
-                    m.next = "word"
-            with m.State("word"), m.If(self.outbox_found):
-                m.next = "give"
-            with m.State("give"):
+                    m.d.sync += asked.eq(asked + 1)
+                    with m.If(asked == LIMBS - 1):
+                        m.next = "word"
+            with m.State("word"), m.If(self.outbox_found & (found == LIMBS - 1)):
+                m.next = "offer"
+            with m.State("offer"):
                 for i, inverter in enumerate(inverters):
                     request = inverter.request
                     with m.If(request.ready) if i == 0 else m.Elif(request.ready):
                         m.d.comb += request.valid.eq(1)
-                        m.next = "keep"
-            with m.State("keep"):
-                m.d.sync += kept.eq(kept + 1)
-                with m.If(kept == CHUNKS - 1):
-                    m.d.sync += kept.eq(0)
+                        m.next = "give"
+            with m.State("give"):
+                m.d.sync += [x.eq(shifted(x)), given.eq(given + 1)]
+                with m.If(given == LIMBS - 1):
                     m.next = "idle"
 
     def _take(self, m: Module, inverters: list[Inverter]) -> None:
         """Put the first inverse there is into its job's inbox."""
         job, modulus = Signal(range(self.jobs)), Signal(Modulus)
-        inverse, source = Signal(256), Signal(range(len(inverters)))
-        leaving, wipe = Signal(CHUNKS + 1), Signal()
-        m.d.sync += [
-            leaving.eq(leaving << 1),
-            wipe.eq(self.inverted.valid & self.inverted.ready),
-        ]
+        inverse, limb = Signal(WORD_BITS), Signal(range(LIMBS))
         m.d.comb += [
             self.inbox.job.eq(job),
             self.inbox.index.eq(Mux(modulus == Modulus.ORDER, 3, 2)),
-            self.inbox.word.eq(inverse),
+            self.inbox.limb.eq(limb),
+            self.inbox.data.eq(inverse[:LIMB_BITS]),
             self.inverted.payload.job.eq(job),
         ]
-        for c in range(CHUNKS):
-            with m.If(wipe):
-                m.d.sync += chunk(inverse, c).eq(0)
-            with m.Elif(leaving[c + 1]):
-                chunks = Array(chunk(inverter.inverse, c) for inverter in inverters)
-                m.d.sync += chunk(inverse, c).eq(chunks[source])
         with m.FSM():
             with m.State("idle"):
                 for i, inverter in enumerate(inverters):
                     done = inverter.done
                     with m.If(done.valid) if i == 0 else m.Elif(done.valid):
                         m.d.comb += inverter.take.eq(1)
-                        m.d.sync += [
-                            job.eq(done.job),
-                            modulus.eq(done.modulus),
-                            source.eq(i),
-                            leaving.eq(1),
-                        ]
-                        m.next = "leave"
-            with m.State("leave"), m.If(leaving[-1]):
-                m.next = "write"
+                        m.d.sync += [job.eq(done.job), modulus.eq(done.modulus)]
+                        m.next = "wait"
+            with m.State("wait"):
+                m.next = "take"
+            with m.State("take"):
+                # an inverter is zero but while its inverse leaves
+                arriving = reduce(or_, [inverter.inverse for inverter in inverters])
+                m.d.sync += [inverse.eq(shifted(inverse, arriving)), limb.eq(limb + 1)]
+                with m.If(limb == LIMBS - 1):
+                    m.next = "write"
             with m.State("write"):
                 m.d.comb += self.inbox.enable.eq(1)
                 with m.If(self.inbox_taken):
-                    m.next = "tell"
+                    m.d.sync += [inverse.eq(shifted(inverse)), limb.eq(limb + 1)]
+                    with m.If(limb == LIMBS - 1):
+                        m.next = "tell"
             with m.State("tell"):
                 m.d.comb += self.inverted.valid.eq(1)
                 with m.If(self.inverted.ready):

@@ -1,6 +1,6 @@
 """Bench of the whole core: bits flipped in its memories while it signs.
 
-One bit of one memory word is flipped at a random clock of a job, and stays so until the word is
+One bit of one limb or word in a memory is flipped at a random clock of a job, and stays so until the word is
 written again or the batch has ended. :data:`OUTCOMES` says for each class of faults how jobs may
 end: rightly or in FAULT where the release check claims to catch the class. What it does not claim,
 and the bench only measures:
@@ -25,17 +25,16 @@ import nacl.signing
 from cocotb.triggers import ClockCycles
 
 from intaglio import wire
-from intaglio.hdl import keystore
-from intaglio.hdl.engine.contexts import Stored
-from intaglio.hdl.engine.isa import INBOX_WORDS, OUTBOX_WORDS, REGISTERS, Curve
+from intaglio.hdl.engine.isa import INBOX_WORDS, LIMB_BITS, LIMBS, OUTBOX_WORDS, REGISTERS, Curve
 from intaglio.hdl.engine.programs import Image
 from intaglio.hdl.engine.table import table_rows
 from intaglio.hdl.jobs import record_layout
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS, Word
+from intaglio.hdl.limbram import lanes_of
 from intaglio.hdl.pool import PAGE_WORDS
 from intaglio.hdl.profiles import SMALL
 from intaglio.params import SECP256K1
-from intaglio.sim import bfm
+from intaglio.sim import bfm, limbs
 from intaglio.sim.benches.core_host import CURVES, Pair, secret, split
 from intaglio.wire import CurveId, Op, Status
 
@@ -67,15 +66,23 @@ Fault = Callable[[Any, int], tuple[Any, int]]
 LAYOUT = record_layout(SMALL.key_slots, SMALL.pool_pages)
 
 
-def of_context(memory: str, words: int, bits: int = Stored.size) -> Fault:
-    """Any word of the job's part of a context memory."""
+def limb_of(store: Any, index: int) -> tuple[Any, int]:
+    """Any limb of a word."""
+    return random.choice(limbs.places(store, index)), limbs.STORED_BITS
+
+
+def of_context(memory: str, words: int) -> Fault:
+    """Any limb of the job's part of a context memory."""
 
     def choose(dut: Any, job: int) -> tuple[Any, int]:
         store = getattr(dut.barrel.contexts, memory)
-        store = getattr(store, "words", store)
-        return store[job * words + random.randrange(words)], bits
+        return limb_of(store, job * words + random.randrange(words))
 
     return choose
+
+
+def flags(dut: Any, job: int) -> tuple[Any, int]:
+    return dut.barrel.contexts.flag_words[job], 4
 
 
 def register(dut: Any, job: int) -> tuple[Any, int]:
@@ -83,7 +90,7 @@ def register(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def high_word(dut: Any, job: int) -> tuple[Any, int]:
-    return dut.barrel.high_words.words[random.randrange(SMALL.issue_slots)], Stored.size
+    return limb_of(dut.barrel.high_words, random.randrange(SMALL.issue_slots))
 
 
 def record_of(dut: Any, job: int) -> dict[str, int]:
@@ -96,7 +103,7 @@ def message(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def digest(dut: Any, job: int) -> tuple[Any, int]:
-    return dut.barrel.contexts.outbox_words.words[job * OUTBOX_WORDS], Stored.size
+    return limb_of(dut.barrel.contexts.outbox_words, job * OUTBOX_WORDS)
 
 
 def key_word(dut: Any, job: int) -> tuple[Any, int]:
@@ -104,12 +111,12 @@ def key_word(dut: Any, job: int) -> tuple[Any, int]:
     index = random.choice((Word.SCALAR0, Word.SCALAR1, Word.RAW)).value
     slot = record_of(dut, job)["slot"]
     copy = random.choice((dut.keys.secrets, dut.keys.secrets_copy))
-    return copy.words[slot * SECRET_WORDS + index], keystore.Stored.size
+    return limb_of(copy, slot * SECRET_WORDS + index)
 
 
 def public_word(dut: Any, job: int) -> tuple[Any, int]:
     slot = record_of(dut, job)["slot"]
-    return dut.keys.publics.words[slot * PUBLIC_WORDS], keystore.Stored.size
+    return limb_of(dut.keys.publics, slot * PUBLIC_WORDS)
 
 
 JOB_FAULTS: dict[str, Fault] = {
@@ -121,7 +128,7 @@ JOB_FAULTS: dict[str, Fault] = {
     "message": message,
     "key words": key_word,
     "public key": public_word,
-    "flags": of_context("flag_words", 1, 4),
+    "flags": flags,
     "digest": digest,
 }
 
@@ -144,7 +151,7 @@ class Faults:
         self._before: list[tuple[Any, int]] = []
 
     def flip(self, word: Any, bits: int, *, restore: bool) -> None:
-        """Flip a bit of a word, but never a second one of a word that is to be put back: two bits
+        """Flip a bit of a limb, but never a second one of a limb that is to be put back: two bits
         that are as far apart as a piece of the guard is wide fit each other."""
         if any(word is before for before, _ in self._before):
             return
@@ -242,15 +249,17 @@ def damage_tables(dut: Any, faults: Faults) -> None:
         table = getattr(dut.barrel.table, f"table{random.randrange(fields)}").words
         base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
         first = base + window * comb.entries
+        count = LIMBS // lanes_of(SMALL.interval)
         for entry in range(first, first + comb.entries):
-            faults.flip(table[entry], 255, restore=True)
+            limb = table[count * entry + random.randrange(count)]
+            faults.flip(limb, 255 - (count - 1) * LIMB_BITS, restore=True)
 
 
 def damage_prefixes(dut: Any, faults: Faults) -> None:
     """A bit of the prefix of every key."""
     for slot in KEYS:
-        word = dut.keys.secrets_copy.words[slot * SECRET_WORDS + Word.PREFIX.value]
-        faults.flip(word, keystore.Stored.size, restore=True)
+        limb = limb_of(dut.keys.secrets_copy, slot * SECRET_WORDS + Word.PREFIX.value)
+        faults.flip(*limb, restore=True)
 
 
 BEFOREHAND = {"tables": damage_tables, "key prefix": damage_prefixes}

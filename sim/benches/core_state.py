@@ -9,30 +9,43 @@ from typing import Any
 
 from cocotb.handle import ArrayObject, HierarchyObject
 
-from intaglio.hdl.field.inverter import CHUNKS
+from intaglio.hdl.engine.isa import LIMBS
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS
+from intaglio.hdl.limbram import lanes_of
 from intaglio.sim.benches.core_build import TOP
 from intaglio.sim.benches.core_host import PROFILE
 
 State = dict[str, tuple[int, ...]]
 """Words of each memory and register (one word), by its path below the core."""
 
+LANES = lanes_of(PROFILE.interval)
+
+
+def lanes(path: str) -> list[str]:
+    """Memories of a :class:`~intaglio.hdl.limbram.LimbRam`."""
+    return [f"{path}.lane{i}.words" for i in range(LANES)]
+
+
 CONTEXTS = (
-    *(f"barrel.contexts.registers{i}.words" for i in range(4)),
-    *(f"barrel.contexts.{name}_words.words" for name in ("digit", "outbox", "inbox")),
+    *(path for i in range(4) for path in lanes(f"barrel.contexts.registers{i}")),
+    *(
+        path
+        for name in ("digit", "outbox", "inbox")
+        for path in lanes(f"barrel.contexts.{name}_words")
+    ),
     "barrel.contexts.flag_words",
 )
 INVERTERS = tuple(
-    f"invert.inverter{unit}.numbers{chunk}"
+    f"invert.inverter{unit}.numbers{limb}"
     for unit in range(PROFILE.inverters)
-    for chunk in range(CHUNKS)
+    for limb in range(LIMBS)
 )
 NONCES = tuple(f"nonce_{lane}" for lane in range(PROFILE.ecdsa_lanes))
 HASHES = (*NONCES, *(f"sha512_{lane}" for lane in range(PROFILE.sha512_lanes)))
 ZERO_MEMORIES = (
     *CONTEXTS,
     *INVERTERS,
-    "barrel.high_words.words",
+    *lanes("barrel.high_words"),
     *(f"{lane}.generator.store" for lane in NONCES),
     "pool.words.words",
 )
@@ -43,11 +56,15 @@ DELAYS = "barrel.alu."
 bits that tell what kind of instruction there was, and of which curve, may be left."""
 
 KEY_MEMORIES = {
-    "keys.secrets.words": SECRET_WORDS,
-    "keys.secrets_copy.words": SECRET_WORDS,
-    "keys.publics.words": PUBLIC_WORDS,
+    path: words * LIMBS // LANES
+    for name, words in (
+        ("secrets", SECRET_WORDS),
+        ("secrets_copy", SECRET_WORDS),
+        ("publics", PUBLIC_WORDS),
+    )
+    for path in lanes(f"keys.{name}")
 }
-"""Words of a key slot in each; zero where no key is loaded."""
+"""Limbs of a key slot in each; zero where no key is loaded."""
 
 ROMS = (
     "barrel.rom",
@@ -153,8 +170,8 @@ def check_clean(dut: Any, loaded: Collection[int] = ()) -> State:
         assert max(state[path]) < 4, f"{path}: {max(state[path]):x} is left"
     for path in ZERO_MEMORIES:
         assert not any(state[path]), f"{path}: words {_used(state[path])} are left"
-    for path, words in KEY_MEMORIES.items():
-        slots = {index // words for index in _used(state[path])}
+    for path, limbs in KEY_MEMORIES.items():
+        slots = {index // limbs for index in _used(state[path])}
         assert slots <= set(loaded), f"{path}: words of slots {sorted(slots)} are left"
     return state
 

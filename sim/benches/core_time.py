@@ -9,8 +9,9 @@ from typing import Any
 import cocotb
 
 from intaglio import wire
+from intaglio.hdl.keystore import SECRET_WORDS
 from intaglio.params import SECP256K1
-from intaglio.sim import bfm
+from intaglio.sim import bfm, limbs
 from intaglio.sim.benches.core_host import CURVES, Host, secret, split
 from intaglio.sim.benches.core_state import (
     KEY_MEMORIES,
@@ -19,7 +20,6 @@ from intaglio.sim.benches.core_state import (
     check_clean,
     differences,
     tell_tales,
-    words,
 )
 from intaglio.wire import CurveId, Op, Status
 
@@ -173,8 +173,10 @@ async def keys_are_wiped(dut: Any) -> None:
         for slot, curve in enumerate(CURVES):
             await host.load(slot, curve, secret(curve))
         check_clean(dut, loaded=range(2))
-        held = words(dut.keys.secrets.words)
-        assert all(any(held[4 * slot : 4 * slot + 4]) for slot in range(2))
+        assert all(
+            any(limbs.peek(dut.keys.secrets, SECRET_WORDS * slot + i) for i in range(SECRET_WORDS))
+            for slot in range(2)
+        )
         kept: tuple[int, ...] = ()
         if way == "reset":
             await host.reset()

@@ -16,9 +16,20 @@ import cocotb
 from cocotb.handle import ArrayObject
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from intaglio.hdl.engine.alu import Alu, Operands, Operation
+from intaglio.hdl.engine.alu import Alu, Operation, operands_layout
 from intaglio.hdl.engine.comb import Comb
-from intaglio.hdl.engine.isa import FIELDS, WORD_BITS, A, Addend, B, Curve, Instruction, Out
+from intaglio.hdl.engine.isa import (
+    FIELDS,
+    LIMB_BITS,
+    LIMBS,
+    WORD_BITS,
+    A,
+    Addend,
+    B,
+    Curve,
+    Instruction,
+    Out,
+)
 from intaglio.hdl.engine.pipelined import PipelinedAlu
 from intaglio.hdl.engine.programs import Image
 from intaglio.hdl.field.fold import FOLDS
@@ -33,6 +44,9 @@ COMBS = {
     Curve.SECP256K1: Comb(SECP256K1.order, 4),
 }
 INPUTS = ("op", "operands", "late_op", "late_high")
+NOISE = {lanes: (1 << lanes * LIMB_BITS) // 3 for lanes in (1, 2, 4)}
+"""What is where H is, but for the clocks in which it is looked at."""
+
 RING_CLOCKS = 32
 """Longest delay of a ring."""
 
@@ -68,7 +82,7 @@ class Vector:
     """An instruction, what it reads, and what must come of it."""
 
     op: int
-    operands: int
+    operands: dict[str, int]
     late_high: int
     high: int
     result: int
@@ -127,35 +141,54 @@ def vector(model: OneEntry, seen: Counter[tuple[str, int]]) -> Vector:
         seen.update((name, int(getattr(i, name))) for name in ("a", "b", "addend", "out"))
         seen.update([("canonical", 2 * i.out + i.canonical), ("negative", 2 * i.b + negative)])
         kept = context.high if i.out == Out.LOW_KEEP else -1
-        return Vector(i.encode(), bfm.pack(Operands, values), high, kept, result)
+        return Vector(i.encode(), values, high, kept, result)
 
 
 async def feed(dut: Any, alu: Alu | PipelinedAlu, vectors: list[Vector]) -> None:
     """Start vectors back to back or with gaps, and compare all that comes of them."""
     starts: dict[int, Vector] = {}
     following = 0
+    bits, digits = alu.lanes * LIMB_BITS, LIMBS // alu.lanes
+
+    def part(word: int, digit: int) -> int:
+        return word >> digit * bits & (1 << bits) - 1
+
+    def at(clock: int, clocks: int) -> tuple[Vector | None, int]:
+        """The vector that is at a place for as many clocks, and for how many it has been."""
+        found = ((starts.get(clock - i), i) for i in range(clocks))
+        return next(((each, i) for each, i in found if each), (None, 0))
+
     for clock in range(10**9):
-        if not vectors and clock > following + alu.latency:
+        if not vectors and clock > following + alu.latency + digits:
             break
-        dut.start.value = int(bool(vectors) and clock >= following)
-        if clock - alu.interval in starts:
-            dut.op.value = dut.operands.value = 0
-        if vectors and clock >= following:
+        starting = bool(vectors) and clock >= following
+        dut.start.value = int(starting)
+        if starting:
             starts[clock] = vectors.pop()
-            dut.op.value, dut.operands.value = starts[clock].op, starts[clock].operands
             following = clock + alu.interval + random.choice([0, 0, 0, 0, 1, 3])
-        sampled = [starts.get(clock - alu.late - i) for i in range(alu.interval)]
-        late = next(filter(None, sampled), None)
+        current, digit = at(clock, alu.interval)
+        dut.op.value, dut.operands.value = current.op if current else 0, 0
+        if current and digit < digits:
+            flags = ("negative", "neg")
+            fields = {
+                name: value if name in flags else part(value, digit)
+                for name, value in current.operands.items()
+            }
+            dut.operands.value = bfm.pack(operands_layout(alu.lanes), fields)
+        late, digit = at(clock - alu.late, alu.interval)
         dut.late_op.value = late.op if late else 0
-        dut.late_high.value = late.late_high if late else 0
+        held = digit < digits
+        dut.late_high.value = part(late.late_high, digit) if late and held else NOISE[alu.lanes]
         await ReadOnly()
-        summed, ended = starts.get(clock - alu.high_at), starts.get(clock - alu.latency)
+        summed, digit = at(clock - alu.high_at, digits)
         if summed and summed.high >= 0:
-            assert int(dut.high.value) == summed.high
+            assert int(dut.high.value) == part(summed.high, digit)
+        ended, digit = at(clock - alu.latency, digits)
         if ended:
-            assert int(dut.result.value) == ended.result, Instruction.decode(ended.op)
-            assert int(dut.zero.value) == (ended.result == 0)
-            del starts[clock - alu.latency]
+            op = Instruction.decode(ended.op)
+            assert int(dut.result.value) == part(ended.result, digit), op
+            assert digit or int(dut.zero.value) == (ended.result == 0)
+        starts.pop(clock - alu.latency - digits + 1, None)
         await RisingEdge(dut.clk)
     assert not starts
 

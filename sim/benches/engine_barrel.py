@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import cocotb
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Out
@@ -15,11 +15,18 @@ from cocotb.triggers import Lock, RisingEdge
 
 from intaglio.hdl.engine.barrel import Barrel
 from intaglio.hdl.engine.contexts import inbox_layout
-from intaglio.hdl.engine.isa import INBOX_WORDS, KEY_WORDS, OUTBOX_WORDS, REGISTERS, WORD_BITS
+from intaglio.hdl.engine.isa import (
+    INBOX_WORDS,
+    KEY_WORDS,
+    LIMBS,
+    OUTBOX_WORDS,
+    REGISTERS,
+    WORD_BITS,
+)
 from intaglio.hdl.engine.issue import start_layout
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.params import ED25519, SECP256K1, Weierstrass
-from intaglio.sim import bfm
+from intaglio.sim import bfm, limbs
 from intaglio.sim.model.engine import Context, EngineModel
 
 JOBS, KEYS = 8, 8
@@ -64,7 +71,10 @@ class BarrelWithKeys(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.barrel = barrel = self.barrel
-        m.submodules.keys = keys = Memory(shape=WORD_BITS, depth=KEYS * KEY_WORDS, init=[])
+        count = LIMBS // barrel.lanes
+        m.submodules.keys = keys = Memory(
+            shape=WORD_BITS // count, depth=KEYS * KEY_WORDS * count, init=[]
+        )
         read, write = keys.read_port(), keys.write_port()
         for name, member in self.signature.members.items():
             if member.is_signature:
@@ -74,10 +84,10 @@ class BarrelWithKeys(wiring.Component):
             else:
                 m.d.comb += getattr(barrel, name).eq(getattr(self, name))
         m.d.comb += [
-            read.addr.eq(barrel.key_read.index | barrel.key_read.key << 2),
+            read.addr.eq(Cat(barrel.key_read[name] for name in ("step", "index", "key"))),
             barrel.key_word.eq(read.data),
-            write.addr.eq(barrel.key_write.index | barrel.key_write.key << 2),
-            write.data.eq(barrel.key_write.word),
+            write.addr.eq(Cat(barrel.key_write[name] for name in ("step", "index", "key"))),
+            write.data.eq(barrel.key_write.data),
             write.en.eq(barrel.key_write.enable),
         ]
         return m
@@ -104,15 +114,32 @@ class Driver:
     async def write_inbox(self, job: int, words: list[int]) -> None:
         async with self.lock:
             for index, word in enumerate(words):
-                fields = {"enable": 1, "job": job, "index": index, "word": word}
-                self.dut.inbox.value = bfm.pack(inbox_layout(JOBS), fields)
-                await RisingEdge(self.dut.clk)
+                for number, limb in enumerate(limbs.split(word)):
+                    fields = {"enable": 1, "job": job, "index": index, "limb": number}
+                    self.dut.inbox.value = bfm.pack(inbox_layout(JOBS), fields | {"data": limb})
+                    await RisingEdge(self.dut.clk)
             self.dut.inbox.value = 0
 
     async def write_raw_key(self, key: int, context: Context) -> None:
         context.key[3] = edge_scalar(SECP256K1.order)
-        self.dut.keys[key * KEY_WORDS + 3].value = context.key[3]
+        self.write_key(key, 3, context.key[3])
         await RisingEdge(self.dut.clk)
+
+    def key_places(self, key: int, index: int) -> list[Any]:
+        """Handles of the parts of a key word."""
+        count = len(self.dut.keys) // (KEYS * KEY_WORDS)
+        return [self.dut.keys[(key * KEY_WORDS + index) * count + i] for i in range(count)]
+
+    def write_key(self, key: int, index: int, word: int) -> None:
+        places = self.key_places(key, index)
+        bits = WORD_BITS // len(places)
+        for i, place in enumerate(places):
+            place.value = word >> bits * i & (1 << bits) - 1
+
+    def read_key(self, key: int, index: int) -> int:
+        places = self.key_places(key, index)
+        bits = WORD_BITS // len(places)
+        return sum(int(place.value) << bits * i for i, place in enumerate(places))
 
     async def run(self, program: Program, job: int, key: int) -> None:
         self.done.pop(job, None)
@@ -120,22 +147,21 @@ class Driver:
             await self.start_source.send({"job": job, "key": key, "program": int(program)})
         while job not in self.done:
             await RisingEdge(self.dut.clk)
-        await RisingEdge(self.dut.clk)
+        for _ in range(LIMBS):
+            await RisingEdge(self.dut.clk)
 
     def memory(self, name: str) -> Any:
-        store = getattr(self.dut.barrel.contexts, name)
-        return getattr(store, "words", store)
+        return getattr(self.dut.barrel.contexts, name)
 
     def words(self, name: str, start: int, count: int) -> list[int]:
-        """Words of a memory without their guards."""
-        memory = self.memory(name)
-        return [int(memory[start + i].value) & (1 << WORD_BITS) - 1 for i in range(count)]
+        """Words of a memory without their check bits."""
+        return [limbs.peek(self.memory(name), start + i) for i in range(count)]
 
     def compare(self, job: int, key: int, context: Context) -> None:
         assert self.words("registers2", job * REGISTERS, REGISTERS) == context.registers
         assert self.words("outbox_words", job * OUTBOX_WORDS, OUTBOX_WORDS) == context.outbox
         assert self.words("digit_words", job, 1) == [context.digits]
-        keys = [int(self.dut.keys[key * KEY_WORDS + i].value) for i in range(KEY_WORDS)]
+        keys = [self.read_key(key, i) for i in range(KEY_WORDS)]
         assert keys == context.key
         flags = context.fault | context.odd << 1 | context.neg << 2 | context.over << 3
         assert self.done[job] == flags
@@ -146,12 +172,12 @@ class Driver:
             "digit_words": 1,
             "outbox_words": OUTBOX_WORDS,
             "inbox_words": INBOX_WORDS,
-            "flag_words": 1,
         }
-        return all(
-            int(self.memory(name)[job * size + i].value) == 0
+        return int(self.memory("flag_words")[job].value) == 0 and all(
+            int(place.value) == 0
             for name, size in sizes.items()
             for i in range(size)
+            for place in limbs.places(self.memory(name), job * size + i)
         )
 
 
@@ -195,6 +221,5 @@ async def programs_equal_the_model(dut: Any) -> None:
     tasks = [cocotb.start_soon(job(driver, i, i, pairs[i % 2])) for i in range(4)]
     for task in tasks:
         await bfm.within(400_000, task, "the programs")
-    high = [int(dut.barrel.high_words.words[i].value) for i in range(SLOTS)]
-    assert high == [0] * SLOTS
+    assert all(limbs.peek(dut.barrel.high_words, i) == 0 for i in range(SLOTS))
     bfm.record("issued", driver.model.issued)

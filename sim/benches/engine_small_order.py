@@ -13,12 +13,11 @@ import cocotb
 from cocotb.triggers import RisingEdge, ValueChange
 
 from intaglio.hdl.engine.assembler import SHARED
-from intaglio.hdl.engine.isa import KEY_WORDS, REGISTERS, WORD_BITS
+from intaglio.hdl.engine.isa import LIMBS, REGISTERS
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.hdl.engine.programs import ecdsa as ecdsa_programs
-from intaglio.hdl.guard import GUARD_BITS
 from intaglio.params import SECP256K1
-from intaglio.sim import bfm
+from intaglio.sim import bfm, limbs
 from intaglio.sim.benches.engine_barrel import Driver
 from intaglio.sim.model import ecdsa
 from intaglio.sim.model.engine import Context, EngineModel
@@ -36,14 +35,6 @@ Inversion = tuple[int, int, int]
 Z_INVERSE: Inversion = (P, ecdsa_programs.OUT_Z, ecdsa_programs.IN_Z_INVERSE)
 K_INVERSE: Inversion = (N, ecdsa_programs.OUT_K, ecdsa_programs.IN_K_INVERSE)
 """Modulus, outbox word and inbox word of the inversions that follow a program."""
-
-
-def guarded(word: int) -> int:
-    """``word`` as a context stores it: see :func:`intaglio.hdl.engine.contexts.guard`."""
-    pieces, rest = 0, word
-    while rest:
-        pieces, rest = pieces ^ rest & ((1 << GUARD_BITS) - 1), rest >> GUARD_BITS
-    return word | pieces << WORD_BITS
 
 
 class Case(NamedTuple):
@@ -79,13 +70,13 @@ class EventDriver(Driver):
             await self.start_source.send({"job": job, "key": key, "program": int(program)})
         while job not in self.done:
             await ValueChange(self.dut.done)
-        await RisingEdge(self.dut.clk)
-        await RisingEdge(self.dut.clk)
+        for _ in range(LIMBS + 1):
+            await RisingEdge(self.dut.clk)
 
     async def force_x(self, job: int, context: Context, x: int) -> None:
         context.registers[SHARED["x"]] = x
         for copy in range(4):
-            self.memory(f"registers{copy}")[job * REGISTERS + SHARED["x"]].value = guarded(x)
+            limbs.poke(self.memory(f"registers{copy}"), job * REGISTERS + SHARED["x"], x)
         await RisingEdge(self.dut.clk)
 
     async def execute(
@@ -148,7 +139,7 @@ async def sign(driver: EventDriver, case: Case, job: int) -> Context:
     """Load the key of ``case`` and sign on context ``job`` with key slot ``job``."""
     key = [0, 0, 0, case.d]
     for index, word in enumerate(key):
-        driver.dut.keys[job * KEY_WORDS + index].value = word
+        driver.write_key(job, index, word)
     await RisingEdge(driver.dut.clk)
     context = Context(key=key)
     await run_all(driver, context, job, (Program.ECDSA_SCALAR_D, *POINT))

@@ -8,15 +8,11 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from intaglio.hdl.field.inverter import (
-    CHUNK_BITS,
-    CHUNKS,
-    SLOTS,
-    done_layout,
-    request_layout,
-)
+from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS
+from intaglio.hdl.field.inverter import SLOTS, done_layout, request_layout
 from intaglio.params import ED25519, SECP256K1
 from intaglio.sim import bfm
+from intaglio.sim.limbs import join, split
 from intaglio.sim.model.divstep import invert
 
 MODULI = (ED25519.p, SECP256K1.p, SECP256K1.order)
@@ -24,21 +20,21 @@ JOBS = 64
 
 
 def edges(m: int) -> list[int]:
-    limbs = [(1 << i) - 1 for i in (16, 32, 64, 65, 128, 130, 195, 255)]
-    numbers = [0, 1, 2, m - 1, m - 2, (m + 1) // 2, *limbs, *(m - limb for limb in limbs)]
+    ones = [(1 << i) - 1 for i in (16, 32, 64, 65, 128, 130, 195, 255)]
+    numbers = [0, 1, 2, m - 1, m - 2, (m + 1) // 2, *ones, *(m - number for number in ones)]
     return [number % m for number in numbers]
 
 
 async def is_zero(dut: Any) -> bool:
     """Whether no number is left, once the pipeline has drained."""
-    for _ in range(SLOTS + CHUNKS + 4):
+    for _ in range(SLOTS + LIMBS + 4):
         await RisingEdge(dut.clk)
     await ReadOnly()
-    stored = [getattr(dut, f"numbers{c}")[i] for c in range(CHUNKS) for i in range(SLOTS)]
+    stored = [getattr(dut, f"numbers{c}")[i] for c in range(LIMBS) for i in range(SLOTS)]
     names = [f"number{{}}_{name}" for name in "fgde"]
     names += ["addend{}_g", "addend{}_e", "multiple{}", "sum{}", "held{}"]
     names += ["carry_g{}", "carry_e{}", "carry_m{}"]
-    registers = [getattr(dut, name.format(c)) for name in names for c in range(CHUNKS)]
+    registers = [getattr(dut, name.format(c)) for name in names for c in range(LIMBS)]
     ring = [getattr(dut, f"info{i}") for i in range(SLOTS)]
     zero = not any(int(each.value) for each in (*stored, *registers, *ring, dut.inverse))
     await RisingEdge(dut.clk)
@@ -54,13 +50,13 @@ class Requester:
         self.noise()
 
     def noise(self) -> None:
-        self.dut.x.value = random.getrandbits(256)
+        self.dut.x.value = random.getrandbits(LIMB_BITS)
 
     async def send(self, item: dict[str, int]) -> None:
-        """Returns when ``x`` has been kept for long enough."""
+        """Returns after the last limb of ``x``."""
         await self.source.send({name: item[name] for name in ("job", "modulus")})
-        self.dut.x.value = item["x"]
-        for _ in range(CHUNKS):
+        for limb in split(item["x"]):
+            self.dut.x.value = limb
             await RisingEdge(self.dut.clk)
         self.noise()
 
@@ -75,7 +71,7 @@ class Taker:
     def __init__(self, dut: Any, *, stall: float = 0.0) -> None:
         self.dut, self.stall = dut, stall
         self.complete: list[int] = []
-        """Cycle of each last chunk."""
+        """Cycle of each last limb."""
         dut.take.value = 0
 
     async def take(self) -> dict[str, int]:
@@ -85,19 +81,19 @@ class Taker:
             dut.take.value = int(taking)
             await ReadOnly()
             done = bfm.unpack(done_layout(JOBS, 3), int(dut.done.value))
+            assert not int(dut.inverse.value), "a limb that nobody took"
             await RisingEdge(dut.clk)
             if taking and done["valid"]:
                 break
         dut.take.value = 0
-        inverse = 0
-        for c in range(CHUNKS):
+        limbs = []
+        for _ in range(LIMBS):
             await RisingEdge(dut.clk)
             await ReadOnly()
-            shift = CHUNK_BITS * c
-            inverse |= int(dut.inverse.value) & (((1 << CHUNK_BITS) - 1) << shift)
+            limbs.append(int(dut.inverse.value))
         self.complete.append(bfm.cycle())
         await RisingEdge(dut.clk)
-        return {"job": done["job"], "modulus": done["modulus"], "inverse": inverse}
+        return {"job": done["job"], "modulus": done["modulus"], "inverse": join(limbs)}
 
     async def take_all(self, count: int) -> list[dict[str, int]]:
         return [await self.take() for _ in range(count)]

@@ -10,6 +10,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
+from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS
 from intaglio.hdl.hash import lanes
 from intaglio.hdl.hash.reader import location_layout
 from intaglio.hdl.stream import Chunk
@@ -23,6 +24,8 @@ JOB_WIDTH = int(os.environ["JOB_WIDTH"])
 PAGE_WIDTH = int(os.environ["PAGE_WIDTH"])
 ORDER = SECP256K1.order
 REQUEST = {"sha512": lanes.sha512_request_layout, "ecdsa": lanes.ecdsa_request_layout}[LANE]
+LEAD = {"sha512": "head", "ecdsa": "operands"}[LANE]
+"""Stream of what a lane takes after each request."""
 WORDS = 16
 """Of a result, 32 bits each."""
 SECRETS = {"sha512": [], "ecdsa": ["x", "z"]}[LANE]
@@ -66,21 +69,20 @@ class Job:
         if LANE == "sha512":
             units = len(self.head) // lanes.HEAD_UNIT_BYTES
             return {"job": self.job, "head_units": units, "location": location}
-        digest = random.randbytes(32) if self.digest is None else self.digest
-        return {
-            "job": self.job,
-            "x": self.x,
-            "digest": int.from_bytes(digest, "big"),
-            "hashed": int(self.digest is not None),
-            "location": location,
-        }
+        return {"job": self.job, "hashed": int(self.digest is not None), "location": location}
 
     @property
     def fetches(self) -> bool:
         return bool(self.message) and self.digest is None
 
-    def head_words(self) -> list[int]:
-        return [int.from_bytes(self.head[i : i + 8], "big") for i in range(0, len(self.head), 8)]
+    def lead(self) -> list[int]:
+        if LANE == "sha512":
+            size = len(self.head)
+            return [int.from_bytes(self.head[i : i + 8], "big") for i in range(0, size, 8)]
+        digest = random.randbytes(32) if self.digest is None else self.digest
+        words = (self.x, int.from_bytes(digest, "big"))
+        mask = (1 << LIMB_BITS) - 1
+        return [word >> LIMB_BITS * i & mask for word in words for i in range(LIMBS)]
 
     def result(self) -> list[dict[str, int]]:
         check, value = self._result()
@@ -115,11 +117,10 @@ async def pool(dut: Any, jobs: Sequence[Job], stall: float, noise: random.Random
             await message.send_all(chunks(job.message, noise))
 
 
-async def heads(dut: Any, jobs: Sequence[Job], stall: float) -> None:
-    """Offer the heads of ``jobs`` in order."""
-    if LANE == "sha512":
-        head = bfm.Source(dut, "head", stall=stall)
-        await head.send_all(word for job in jobs for word in job.head_words())
+async def leads(dut: Any, jobs: Sequence[Job], stall: float) -> None:
+    """Offer the heads or operands of ``jobs`` in order."""
+    source = bfm.Source(dut, LEAD, stall=stall)
+    await source.send_all(word for job in jobs for word in job.lead())
 
 
 async def check(dut: Any, jobs: Sequence[Job], stall: float, *, noisy: bool = True) -> list[int]:
@@ -127,7 +128,7 @@ async def check(dut: Any, jobs: Sequence[Job], stall: float, *, noisy: bool = Tr
     source = bfm.Source(dut, "request", REQUEST(JOB_WIDTH, PAGE_WIDTH), stall=stall)
     sink = bfm.Sink(dut, "result", lanes.result_layout(JOB_WIDTH), stall=stall)
     serving = cocotb.start_soon(pool(dut, jobs, stall, random if noisy else None))
-    heading = cocotb.start_soon(heads(dut, jobs, stall))
+    leading = cocotb.start_soon(leads(dut, jobs, stall))
     sending = cocotb.start_soon(source.send_all(job.request() for job in jobs))
     for job in jobs:
         limit = 3000 + 10 * len(job.message)
@@ -135,7 +136,7 @@ async def check(dut: Any, jobs: Sequence[Job], stall: float, *, noisy: bool = Tr
             assert await bfm.within(limit, sink.take(), f"{len(job.message)} bytes") == word
     await serving
     await sending
-    await heading
+    await leading
     pairs = zip(source.accepted, sink.offered[::WORDS], strict=True)
     return [offered + 1 - accepted for accepted, offered in pairs]
 
@@ -203,7 +204,7 @@ async def wiped(dut: Any) -> None:
     sink = bfm.Sink(dut, "result", lanes.result_layout(JOB_WIDTH))
     job.head, job.digest = random.randbytes(32)[: 32 * (LANE == "sha512")], None
     cocotb.start_soon(pool(dut, [job], 0.0, None))
-    cocotb.start_soon(heads(dut, [job], 0.0))
+    cocotb.start_soon(leads(dut, [job], 0.0))
     await source.send(job.request())
     registers = [*SECRETS, *(f"sha.chain_{i}" for i in range(8))]
     seen: set[str] = set()
@@ -232,14 +233,13 @@ async def reset_in_flight(dut: Any) -> None:
         job = some_job(random.randrange(300))
         source = bfm.Source(dut, "request", REQUEST(JOB_WIDTH, PAGE_WIDTH))
         serving = cocotb.start_soon(pool(dut, [job], 0.2, random))
-        heading = cocotb.start_soon(heads(dut, [job], 0.2))
+        leading = cocotb.start_soon(leads(dut, [job], 0.2))
         await source.send(job.request())
         for _ in range(random.randrange(300)):
             await RisingEdge(dut.clk)
         serving.cancel()
-        heading.cancel()
+        leading.cancel()
         dut.message__valid.value = 0
-        if LANE == "sha512":
-            dut.head__valid.value = 0
+        getattr(dut, f"{LEAD}__valid").value = 0
         await bfm.reset(dut)
         await check(dut, [some_job(50)], 0.2)

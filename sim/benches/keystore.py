@@ -1,6 +1,6 @@
 """Bench of :class:`intaglio.hdl.keystore.KeyStore` against a plain model of its slots.
 
-Environment: ``SLOTS``, ``JOBS``.
+Environment: ``SLOTS``, ``JOBS``, ``LANES``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,21 @@ from cocotb.triggers import ReadOnly, RisingEdge
 
 from intaglio import wire
 from intaglio.hdl import keystore
-from intaglio.hdl.keystore import Action, State
-from intaglio.sim import bfm
+from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS, WORD_BITS
+from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS, Action, State
+from intaglio.hdl.limbram import Stored
+from intaglio.sim import bfm, limbs
 
 SLOTS = int(os.environ.get("SLOTS", "16"))
 JOBS = int(os.environ.get("JOBS", "4"))
+LANES = int(os.environ.get("LANES", "1"))
+STEPS = LIMBS // LANES
+PORTS = {
+    "engine": ("secrets", STEPS),
+    "hash": ("secrets_copy", LIMBS),
+    "public": ("publics", LIMBS),
+}
+"""Memory of each read port, and the reads that a word takes."""
 COMMAND, FINISH, INFO = keystore.Command(SLOTS), keystore.Finish(SLOTS), keystore.Info(JOBS)
 
 
@@ -86,35 +96,53 @@ class Store:
         await self.ready()
 
     async def write(self, slot: int, index: int, value: int) -> None:
+        """Write a word as the engine does, all lanes at once, or as the stations do, by limbs."""
         self.dut.write__slot.value = slot
         self.dut.write__index.value = index
-        self.dut.write__data.value = value
-        self.dut.write__en.value = 1
-        await RisingEdge(self.dut.clk)
-        self.dut.write__en.value = 0
+        together = random.random() < 0.5
+        for part in range(STEPS if together else LIMBS):
+            lanes = range(LANES) if together else (part % LANES,)
+            step = part if together else part // LANES
+            given = [random.getrandbits(LIMB_BITS) for _ in range(LANES)]
+            for lane in lanes:
+                given[lane] = limbs.split(value)[LANES * step + lane]
+            self.dut.write__step.value = step
+            self.dut.write__data.value = limbs.join(given)
+            self.dut.write__en.value = sum(1 << lane for lane in lanes)
+            await RisingEdge(self.dut.clk)
+            self.dut.write__en.value = 0
 
-    async def read(self, port: str, slot: int, index: int) -> int:
+    async def examine(self, port: str, slot: int, index: int) -> tuple[int, list[bool]]:
+        """Read a word, a part each clock: the word, and which parts are damaged."""
+        _, parts = PORTS[port]
+        which, bits = ("step", LANES * LIMB_BITS) if port == "engine" else ("limb", LIMB_BITS)
+        pin = {name: getattr(self.dut, f"{port}__{name}") for name in ("data", "damaged", "en")}
         getattr(self.dut, f"{port}__slot").value = slot
         getattr(self.dut, f"{port}__index").value = index
-        getattr(self.dut, f"{port}__en").value = 1
-        await RisingEdge(self.dut.clk)
-        getattr(self.dut, f"{port}__en").value = 0
-        await ReadOnly()
-        value = int(getattr(self.dut, f"{port}__data").value)
-        await RisingEdge(self.dut.clk)
-        return value
+        word, damaged = 0, []
+        for clock in range(parts + 2):
+            pin["en"].value = clock < parts
+            getattr(self.dut, f"{port}__{which}").value = min(clock, parts - 1)
+            await ReadOnly()
+            if 1 <= clock <= parts:
+                word |= int(pin["data"].value) << (clock - 1) * bits
+            if clock >= 2:
+                damaged.append(bool(int(pin["damaged"].value)))
+            await RisingEdge(self.dut.clk)
+        return word, damaged
 
-    async def damaged(self, port: str, slot: int, index: int) -> bool:
-        await self.read(port, slot, index)
-        await ReadOnly()
-        damaged = bool(int(getattr(self.dut, f"{port}__damaged").value))
-        await RisingEdge(self.dut.clk)
-        return damaged
+    async def read(self, port: str, slot: int, index: int) -> int:
+        return (await self.examine(port, slot, index))[0]
+
+    async def damaged(self, port: str, slot: int, index: int) -> list[int]:
+        """Parts of the word that are."""
+        flags = (await self.examine(port, slot, index))[1]
+        return [part for part, damaged in enumerate(flags) if damaged]
 
     async def load(self, slot: int, curve: wire.CurveId) -> list[int]:
         """Load random words, secret ones first."""
         await self.begin(slot, curve)
-        words = [random.getrandbits(256) | 1 for _ in keystore.Word]
+        words = [new_word() for _ in keystore.Word]
         for index, word in enumerate(words):
             await self.write(slot, index, word)
         await self.finish(slot, True)
@@ -129,26 +157,32 @@ class Store:
             await RisingEdge(self.dut.clk)
 
     async def stored(self) -> list[int]:
-        """All words of both memories, two clocks after the edge that came last, without guards."""
+        """All words of the memories, two clocks after the edge that came last, without guards."""
         await RisingEdge(self.dut.clk)
         await RisingEdge(self.dut.clk)
         await ReadOnly()
-        size = SLOTS * keystore.SECRET_WORDS
-        secrets, copy = (
-            [int(memory.words[n].value) for n in range(size)]
-            for memory in (self.dut.secrets, self.dut.secrets_copy)
-        )
-        assert secrets == copy
-        publics = [
-            int(self.dut.publics.words[n].value) for n in range(SLOTS * keystore.PUBLIC_WORDS)
-        ]
+        secrets = [self.word("secrets", n) for n in range(SLOTS * SECRET_WORDS)]
+        assert secrets == [self.word("secrets_copy", n) for n in range(SLOTS * SECRET_WORDS)]
+        publics = [self.word("publics", n) for n in range(SLOTS * PUBLIC_WORDS)]
         await RisingEdge(self.dut.clk)
-        words = [bfm.unpack(keystore.Stored, stored) for stored in secrets + publics]
-        assert all(bool(each["word"]) >= bool(each["guard"]) for each in words), "a guard is left"
-        return [each["word"] for each in words]
+        return secrets + publics
 
-    def outputs(self) -> list[int]:
-        return [int(getattr(self.dut, f"{p}__data").value) for p in ("engine", "hash", "public")]
+    def word(self, memory: str, number: int) -> int:
+        places = limbs.places(getattr(self.dut, memory), number)
+        stored = [bfm.unpack(Stored, int(place.value)) for place in places]
+        assert all(bool(each["limb"]) >= bool(each["guard"]) for each in stored), "a guard is left"
+        return limbs.join([each["limb"] for each in stored])
+
+    def outputs(self) -> set[int]:
+        """Limbs at the outputs."""
+        engine = int(self.dut.engine__data.value)
+        others = (int(self.dut.hash__data.value), int(self.dut.public__data.value))
+        return {*limbs.split(engine)[:LANES], *others}
+
+
+def new_word() -> int:
+    """A random word none of whose limbs is 0."""
+    return random.getrandbits(WORD_BITS) | limbs.join([1] * LIMBS)
 
 
 async def started(dut: Any) -> Store:
@@ -165,37 +199,32 @@ async def words(dut: Any) -> None:
     keys = [await store.load(n, wire.CurveId(1 + n % 2)) for n in range(SLOTS)]
     await store.check()
     for n, key in enumerate(keys):
-        for index in range(keystore.SECRET_WORDS):
+        for index in range(SECRET_WORDS):
             assert await store.read("engine", n, index) == key[index]
             assert await store.read("hash", n, index) == key[index]
-        for index in range(keystore.PUBLIC_WORDS):
+        for index in range(PUBLIC_WORDS):
             assert await store.read("public", n, index) == key[4 + index]
     assert sorted(await store.stored()) == sorted(word for key in keys for word in key)
 
 
 @cocotb.test()
 async def altered_words(dut: Any) -> None:
-    """A bit flipped in a stored word, or in its guard, shows when the word is read, only then."""
+    """A bit flipped in a stored limb, or in its guard, shows when the limb is read, only then."""
     store = await started(dut)
     await store.load(1, wire.CurveId.ED25519)
-    ports = {
-        "engine": dut.secrets.words,
-        "hash": dut.secrets_copy.words,
-        "public": dut.publics.words,
-    }
-    for port, memory in ports.items():
-        words = keystore.PUBLIC_WORDS if port == "public" else keystore.SECRET_WORDS
-        for bit in random.sample(range(keystore.Stored.size), 20):
-            index = random.randrange(words)
-            word = memory[words + index]
-            whole = int(word.value)
+    for port, (memory, parts) in PORTS.items():
+        words = PUBLIC_WORDS if port == "public" else SECRET_WORDS
+        for bit in random.sample(range(Stored.size), 20):
+            index, limb = random.randrange(words), random.randrange(LIMBS)
+            stored = limbs.places(getattr(dut, memory), words + index)[limb]
+            whole = int(stored.value)
             assert not await store.damaged(port, 1, index)
-            word.value = whole ^ 1 << bit
+            stored.value = whole ^ 1 << bit
             await RisingEdge(dut.clk)
-            assert await store.damaged(port, 1, index)
+            assert await store.damaged(port, 1, index) == [limb * parts // LIMBS]
             assert not await store.damaged(port, 1, index ^ 1)
             assert not await store.damaged(port, 2, index)
-            word.value = whole
+            stored.value = whole
             await RisingEdge(dut.clk)
 
 
@@ -208,7 +237,7 @@ async def wipes(dut: Any) -> None:
 
     async def check_gone() -> None:
         assert not gone & set(await store.stored())
-        assert not gone & set(store.outputs())
+        assert not {limb for word in gone for limb in limbs.split(word)} & store.outputs()
         await store.check()
 
     for n in (3, SLOTS - 1, 0):
@@ -222,7 +251,7 @@ async def wipes(dut: Any) -> None:
     gone |= set(await store.load(3, wire.CurveId.SECP256K1))
     await store.begin(3, wire.CurveId.ED25519)
     await check_gone()
-    word = random.getrandbits(256)
+    word = new_word()
     await store.write(3, 0, word)
     assert word in await store.stored()
     await store.finish(3, False)
@@ -241,7 +270,7 @@ async def writes_need_a_loading_slot(dut: Any) -> None:
     before = await store.stored()
     for slot in (0, 1, 2):
         for index in range(6):
-            await store.write(slot, index, random.getrandbits(256))
+            await store.write(slot, index, new_word())
     assert await store.stored() == before
     assert await store.read("engine", 1, 2) == key[2]
     await store.begin(2, wire.CurveId.SECP256K1)
@@ -262,7 +291,7 @@ async def writes_beside_a_wipe(dut: Any) -> None:
         await store.begin(loaded, wire.CurveId.ED25519)
         await store.commands.send({"action": Action.WIPE.value, "slot": wiped})
         store.slots[wiped].renew(State.EMPTY)
-        key = [random.getrandbits(256) | 1 for _ in range(6)]
+        key = [new_word() for _ in range(6)]
         for index, word in enumerate(key):
             await store.write(loaded, index, word)
             for _ in range(random.randrange(2)):

@@ -10,12 +10,13 @@ from amaranth.lib import data
 from cocotb.triggers import ReadOnly, RisingEdge
 
 from intaglio.hdl.engine.contexts import inbox_layout
-from intaglio.hdl.engine.isa import WORD_BITS
-from intaglio.hdl.field.inverter import CHUNKS, SLOTS
+from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS
+from intaglio.hdl.field.inverter import SLOTS
 from intaglio.hdl.jobs import Modulus, invert_layout
 from intaglio.hdl.stations.words import outbox_read_layout
 from intaglio.params import ED25519, SECP256K1
 from intaglio.sim import bfm
+from intaglio.sim.limbs import split
 from intaglio.sim.model.divstep import invert
 
 MODULI = (ED25519.p, SECP256K1.p, SECP256K1.order)
@@ -29,7 +30,7 @@ class Contexts:
     def __init__(self, dut: Any, *, stall: float) -> None:
         self.dut, self.stall = dut, stall
         self.outbox: dict[tuple[int, int], int] = {}
-        self.inbox: dict[tuple[int, int], int] = {}
+        self.inbox: dict[tuple[int, int], list[int]] = {}
 
     async def run(self) -> None:
         dut, under_way = self.dut, []
@@ -40,18 +41,19 @@ class Contexts:
             ask = bfm.unpack(outbox_read_layout(JOBS), int(dut.outbox.value))
             put = bfm.unpack(inbox_layout(JOBS), int(dut.inbox.value))
             if ask["want"] and taken[0]:
-                under_way.append(self.outbox[ask["job"], ask["index"]])
+                under_way.append(split(self.outbox[ask["job"], ask["index"]])[ask["limb"]])
             found = bool(under_way) and random.random() >= self.stall
-            word = under_way.pop(0) if found else random.getrandbits(WORD_BITS)
+            limb = under_way.pop(0) if found else random.getrandbits(LIMB_BITS)
             if put["enable"] and taken[1]:
-                assert (put["job"], put["index"]) not in self.inbox
-                self.inbox[put["job"], put["index"]] = put["word"]
+                word = self.inbox.setdefault((put["job"], put["index"]), [])
+                assert put["limb"] == len(word)
+                word.append(put["data"])
             await RisingEdge(dut.clk)
-            dut.outbox_word.value, dut.outbox_found.value = word, int(found)
+            dut.outbox_limb.value, dut.outbox_found.value = limb, int(found)
 
 
 async def is_zero(dut: Any) -> bool:
-    for _ in range(SLOTS + CHUNKS + 4):
+    for _ in range(SLOTS + LIMBS + 4):
         await RisingEdge(dut.clk)
     await ReadOnly()
     zero = not int(dut.x.value) and not int(dut.inverse.value)
@@ -77,7 +79,7 @@ async def inverts(dut: Any) -> None:
             from_word, to_word = (2, 3) if modulus == Modulus.ORDER else (3, 2)
             for index in (2, 3):
                 contexts.outbox[job, index] = x if index == from_word else random.getrandbits(256)
-            expected[job, to_word] = invert(x, m)
+            expected[job, to_word] = split(invert(x, m))
             todo.append({"job": job, "modulus": modulus.value})
         task = cocotb.start_soon(source.send_all(todo))
         told = await bfm.within(600 * JOBS + 10_000, sink.take_all(JOBS), "inverses")

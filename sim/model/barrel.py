@@ -10,10 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from math import inf
 
-from intaglio.hdl.engine.isa import REGISTERS
-
-WIPE_CLOCKS = REGISTERS
-"""Clocks without a retiring instruction that zeroising a context takes."""
+from intaglio.hdl.engine.isa import LIMBS, REGISTERS
 
 
 class Event:
@@ -40,12 +37,15 @@ class Event:
 class Barrel:
     """Issue queue, pipeline and wiping, exact to the clock.
 
-    Attributes: ``issued`` instructions; ``log``, if set, is called with ``(kind, clock, slot)`` for
+    A result is written in ``word_clocks`` clocks, and zeroising a context takes ``wipe_clocks`` in
+    which none is. Attributes: ``issued`` instructions; ``log``, if set, is called with ``(kind, clock, slot)`` for
     every issue, start and retirement.
     """
 
     def __init__(self, slots: int, interval: int, latency: int) -> None:
         self._interval, self._latency = interval, latency
+        self.word_clocks = min(interval, LIMBS)
+        self.wipe_clocks = REGISTERS * self.word_clocks
         self._free = deque(reversed(range(slots)))
         self._left = [0] * slots
         self._done: list[Event] = [Event()] * slots
@@ -53,7 +53,7 @@ class Barrel:
         self._flight: deque[tuple[int, int]] = deque()
         self._offers: deque[tuple[int, int, Event]] = deque()
         self._wipes: deque[tuple[int, Event]] = deque()
-        self._wipe_left = WIPE_CLOCKS
+        self._wipe_left = self.wipe_clocks
         self._issue_from = self._enter_from = self._wipe_from = 0
         self.issued = 0
         self.log: Callable[[str, int, int], None] | None = None
@@ -110,14 +110,15 @@ class Barrel:
             self._enter(clock, slot)
             self._note("start", clock, slot)
         if self._wipes and self._wipe_end() == clock:
-            self._wipe_left, self._wipe_from = WIPE_CLOCKS, clock + 2
+            self._wipe_left, self._wipe_from = self.wipe_clocks, clock + 2
             self._wipes.popleft()[1].fire()
 
     def _retire(self, clock: int, slot: int) -> None:
         if self._wipes:
             begin = max(self._wipe_from, self._wipes[0][0])
             self._wipe_left -= max(clock - begin, 0)
-        self._wipe_from, self._enter_from = max(self._wipe_from, clock + 1), clock + 1
+        self._wipe_from = max(self._wipe_from, clock + self.word_clocks)
+        self._enter_from = clock + 1
         self._note("retire", clock, slot)
         self._left[slot] -= 1
         if self._left[slot]:

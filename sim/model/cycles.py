@@ -60,16 +60,16 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=51, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=55, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=47, slots=12, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(4, interval=4, latency=51, slots=13, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
-    5, interval=1, latency=46, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
+    5, interval=1, latency=47, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 

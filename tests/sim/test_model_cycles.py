@@ -12,10 +12,10 @@ import pytest
 
 from intaglio.hdl import profiles
 from intaglio.hdl.engine.barrel import Barrel as BarrelRtl
-from intaglio.hdl.engine.isa import Curve
+from intaglio.hdl.engine.isa import LIMBS, REGISTERS, Curve
 from intaglio.hdl.engine.programs import Image, Program
 from intaglio.sim.model import cycles
-from intaglio.sim.model.barrel import WIPE_CLOCKS, Barrel
+from intaglio.sim.model.barrel import Barrel
 from intaglio.sim.model.cycles import (
     FULL,
     MID,
@@ -60,7 +60,8 @@ def test_full_slots_issue_every_interval() -> None:
 
 
 def test_a_wipe_takes_only_clocks_without_a_retirement() -> None:
-    assert run_wipe(Barrel(2, 1, 4)) == WIPE_CLOCKS
+    assert run_wipe(Barrel(2, 1, 4)) == REGISTERS
+    assert run_wipe(Barrel(2, 16, 28)) == REGISTERS * LIMBS, "a limb a clock"
     busy = Barrel(4, 1, 4)
     for _ in range(4):
         busy.start(0, 100)
