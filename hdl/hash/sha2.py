@@ -119,12 +119,12 @@ class Sha2(wiring.Component):
             shape=width, depth=rounds, init=sha.round_constants, attrs={"ram_style": "block"}
         )
         m.submodules.constants = constants
-        constant = constants.read_port()
+        constant, round_constant = constants.read_port(), Signal(width)
         m.d.comb += [
             step.eq(~done & ~clears & (~load | self.words.valid)),
             self.words.ready.eq(load & ~done & ~clears),
-            constant.addr.eq(count),
-            constant.en.eq(step),
+            constant.addr.eq(Mux(step & ~ends, count + 1, 0)),
+            constant.en.eq(step | (count == 0)),
             self.digest.valid.eq(done),
             self.digest.payload.eq(Cat(reversed(chain))),
         ]
@@ -139,7 +139,8 @@ class Sha2(wiring.Component):
                 partial.eq(
                     _add(schedule[10], _small_sigma(schedule[2], sha.small_sigma0), schedule[1])
                 ),
-                key_word.eq(schedule[15] + constant.data),
+                round_constant.eq(constant.data),
+                key_word.eq(schedule[15] + round_constant),
                 sum_h.eq(g + key_word),
                 sum_dh.eq(_add(g, key_word, c)),
                 Cat(b, c, d, f, g, h).eq(Cat(a, b, c, e, f, g)),

@@ -1,7 +1,7 @@
 """Bench of the whole core: bits flipped in its memories while it signs.
 
-One bit of one limb or word in a memory is flipped at a random clock of a job, and stays so until the word is
-written again or the batch has ended. :data:`OUTCOMES` says for each class of faults how jobs may
+One bit of one limb or word in a memory is flipped at a random clock of a job, and stays so until it
+is written again or the batch has ended. :data:`OUTCOMES` says for each class of faults how jobs may
 end: rightly or in FAULT where the release check claims to catch the class. What it does not claim,
 and the bench only measures:
 

@@ -38,8 +38,8 @@ class Barrel:
     """Issue queue, pipeline and wiping, exact to the clock.
 
     A result is written in ``word_clocks`` clocks, and zeroising a context takes ``wipe_clocks`` in
-    which none is. Attributes: ``issued`` instructions; ``log``, if set, is called with ``(kind, clock, slot)`` for
-    every issue, start and retirement.
+    which none is. Attributes: ``issued`` instructions; ``log``, if set, is called with
+    ``(kind, clock, slot)`` for every issue, start and retirement.
     """
 
     def __init__(self, slots: int, interval: int, latency: int) -> None:

@@ -42,8 +42,9 @@ class Size:
 
     ``slots``, ``jobs``: issue slots and job contexts. ``sha512_lanes``, ``ecdsa_lanes``: hash
     stations. ``inverters``: units that hold 8 inversions each. ``handover``: clocks, at least 1,
-    from the end of a job's step to when the next unit is asked. ``message_bytes``: what each
-    Ed25519 job signs; ECDSA jobs sign digests.
+    from the end of a job's step to when the next unit is asked. ``turnaround``: clocks from a job's
+    end to when a host that waited for its reply has the next one's request in, a byte a clock.
+    ``message_bytes``: what each Ed25519 job signs; ECDSA jobs sign digests.
     """
 
     window: int
@@ -55,6 +56,7 @@ class Size:
     ecdsa_lanes: int
     inverters: int
     handover: int = 10
+    turnaround: int = 300
     message_bytes: int = 100
     release_check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
 
@@ -73,6 +75,10 @@ FULL = Size(
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
+
+FEED_CLOCKS = {"nonce": 27, "secret": 14, "point": 33}
+"""Clocks in which the Feed station reads and hands over what a lane hashes first: an ECDSA key and
+a digest; the prefix of an Ed25519 key; R and the public key."""
 
 RESULT_CLOCKS = 16 + 4
 """Clocks in which a lane's result leaves, and the next job comes."""
@@ -167,7 +173,7 @@ class Simulation:
         """Clocks of one signature with nothing else to do."""
         self._spawn(self._job(curve))
         self.run()
-        return self.done[-1][0]
+        return self.done[-1][0] - self.size.turnaround
 
     def _spawn(self, process: Process) -> None:
         def resume() -> None:
@@ -227,7 +233,7 @@ class Simulation:
 
     def _job(self, curve: Curve) -> Process:
         yield self._take("context")
-        yield self._after(self.size.handover)
+        yield self._after(self.size.turnaround)
         yield from self._steps(curve)
         yield self.barrel.wipe(self.clock)
         self._give("context")
@@ -239,11 +245,13 @@ class Simulation:
         for number, (station, what) in enumerate(self.routes[curve]):
             if station == Station.SHA512:
                 # FIPS 180-4: a byte 80 and 16 bytes of length follow
-                head = 64 if number else 32
+                head, feed = (64, "point") if number else (32, "secret")
                 blocks = -(-(head + self.size.message_bytes + 17) // 128)
-                yield from self._lane("sha512", blocks * block_clocks(512) + 4 + RESULT_CLOCKS)
+                clocks = FEED_CLOCKS[feed] + blocks * block_clocks(512) + 4 + RESULT_CLOCKS
+                yield from self._lane("sha512", clocks)
             elif station == Station.NONCE:
-                clocks = rfc6979.LOAD_CLOCKS + rfc6979.latency(SECP256K1.order) + RESULT_CLOCKS
+                clocks = FEED_CLOCKS["nonce"] + rfc6979.LOAD_CLOCKS + RESULT_CLOCKS
+                clocks += rfc6979.latency(SECP256K1.order)
                 yield from self._lane("ecdsa", clocks, rest=rfc6979.WIPE_CLOCKS)
             elif station == Station.INVERT:
                 yield from self._inverse()
