@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """How fast the gateware is: clocks from RTL simulation, joined with the Fmax of routed builds.
 
 :data:`FIGURES` holds what was simulated, with the RTL digest it is of; :func:`measure` simulates a

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from intaglio.bitstreams import Manifest
 from intaglio.hdl.engine.programs import Image
-from intaglio.hdl.engine.table import table_rows
+from intaglio.hdl.engine.table import limb_rows, table_rows
 from intaglio.hdl.hash.constants import parameters
+from intaglio.hdl.limbram import lanes_of as lanes_of_words
 from intaglio.hdl.profiles import PROFILES, Profile
 
 from . import tools
@@ -58,11 +59,15 @@ class Rom:
 def roms(profile: Profile) -> dict[str, Rom]:
     """Every memory of the core that is not zero at first."""
     image = Image(profile.window, release_check=profile.release_check)
+    lanes = lanes_of_words(profile.interval)
     constants = {f"constants of SHA-{bits}": parameters(bits) for bits in (256, 512)}
     return {
-        **{f"comb table, field {i}": Rom(words) for i, words in enumerate(table_rows(image))},
+        **{
+            f"comb table, field {i}": Rom(limb_rows(words, lanes))
+            for i, words in enumerate(table_rows(image))
+        },
         "microcode": Rom(image.rom),
-        "constants of the engine": Rom(image.constants, required=False),
+        "constants of the engine": Rom(limb_rows(image.constants, lanes), required=False),
         **{name: Rom(sha.round_constants, required=False) for name, sha in constants.items()},
     }
 

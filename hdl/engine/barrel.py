@@ -17,7 +17,7 @@ from .isa import Out as Output
 from .issue import Issue, start_layout
 from .pipelined import PipelinedAlu
 from .programs import Image
-from .table import CombTable
+from .table import CombTable, limb_rows
 
 
 class Barrel(wiring.Component):
@@ -234,12 +234,11 @@ class Barrel(wiring.Component):
     def _constants(self, m: Module) -> tuple[Value, Value]:
         """Two read ports of the constants."""
         bits, count = self.lanes * LIMB_BITS, LIMBS // self.lanes
-        words = self.image.constants
-        parts = [word >> bits * i & ((1 << bits) - 1) for word in words for i in range(count)]
-        # a row of blocks would hold few words, but for narrow ones
-        style = "block" if count > 1 else "distributed"
+        parts = limb_rows(self.image.constants, self.lanes)
+        # blocks for whole words would be many and almost empty: those are logic
+        attrs = {"ram_style": "block"} if count > 1 else {}
         m.submodules.constants = constants = Memory(
-            shape=bits, depth=len(parts), init=parts, attrs={"ram_style": style}
+            shape=bits, depth=len(parts), init=parts, attrs=attrs
         )
         return constants.read_port(), constants.read_port()
 

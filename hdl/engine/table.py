@@ -28,6 +28,16 @@ def table_rows(image: Image) -> list[list[int]]:
     ]
 
 
+def limb_rows(words: list[int], lanes: int) -> list[int]:
+    """Words as memories ``lanes`` limbs wide hold them: the low limbs of the first, then more."""
+    bits = lanes * LIMB_BITS
+    return [
+        word >> start & ((1 << bits) - 1)
+        for word in words
+        for start in range(0, LIMBS * LIMB_BITS, bits)
+    ]
+
+
 class CombTable(wiring.Component):
     """Selects the entry of a comb digit.
 
@@ -108,11 +118,7 @@ class CombTable(wiring.Component):
             address = Cat(place, index, window)
             if i < 2:
                 address = Cat(address, curve == Curve.SECP256K1)
-            words = [
-                entry >> bits * part & ((1 << bits) - 1)
-                for entry in entries
-                for part in range(count)
-            ]
+            words = limb_rows(entries, self.lanes)
             table = BlockRam(shape=bits, depth=len(words), init=words, registered=True)
             m.submodules[f"table{i}"] = table
             m.d.comb += [

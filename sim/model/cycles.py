@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Cycle-level model of the engine: slots, contexts, ports and units, without any words.
 
 Answers before RTL is written: how many clocks a signature takes, how busy the multiplier and the
