@@ -132,6 +132,7 @@ def test_a_lone_job_takes_its_instructions_and_blocks() -> None:
     )
     engine = SMALL.latency * sum(lengths[step] for step in steps)
     lanes = 84 * 4 + cycles.INVERSION_CLOCKS
+    lanes += cycles.FEED_CLOCKS["secret"] + cycles.FEED_CLOCKS["point"]
     extra = Simulation(SMALL).lone(Curve.ED25519) - engine - lanes
     assert 0 < extra < 200
 
