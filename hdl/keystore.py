@@ -138,7 +138,7 @@ class KeyStore(Component):
         ``step`` is limb ``lanes * step + i``. Stored two clocks later, once ``busy`` has fallen
         after the slot's ``BEGIN_LOAD``; for a slot in another state it does nothing.
     engine : In(read port: en, slot, index : 0..3, step, data : lanes * LIMB_BITS, damaged)
-        Secret words, ``lanes`` limbs one clock after ``en``. ``damaged``, another clock later: not
+        Secret words, ``lanes`` limbs two clocks after ``en``. ``damaged``, another clock later: not
         what was written.
     hash : In(read port: en, slot, index : 0..3, limb, data : LIMB_BITS, damaged)
         Secret words for the hash lanes, from a memory of their own, a limb at a time.
@@ -324,7 +324,7 @@ class KeyStore(Component):
             ("secrets_copy", self.hash, SECRET_WORDS, ~is_public),
             ("publics", self.public, PUBLIC_WORDS, is_public),
         ):
-            memory = LimbRam(self.slots * words, lanes=self.lanes)
+            memory = LimbRam(self.slots * words, lanes=self.lanes, registered=True)
             m.submodules[name] = memory
             bits = (words - 1).bit_length()
             # the public words, which are fewer, are wiped twice

@@ -75,7 +75,7 @@ class Replier(wiring.Component):
     key_slot : Out, key_info : In(keystore.Info)
         Lookup in the key store, in the same clock.
     public : Out({want, slot, index, limb}), public_taken : In(1), public_limb : In(LIMB_BITS)
-        Reads a limb of a public word: one clock after a clock with ``want`` and ``public_taken``.
+        Reads a limb of a public word: two clocks after a clock with ``want`` and ``public_taken``.
         Ed25519's word is sent from its least significant byte on, others from the most significant.
     replies : Out(stream of Packet(8))
         Payloads, without CRC.
@@ -113,7 +113,7 @@ class Replier(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         taken = Signal(self.reply.payload.shape())
-        word, limb, arrives = Signal(WORD_BITS), Signal(range(LIMBS)), Signal()
+        word, limb, comes = Signal(WORD_BITS), Signal(range(LIMBS)), Signal(2)
         counters, self._chosen = Signal(layouts.Counters), Signal()
         index, big_endian = Signal(), Signal()
         header = self._header(m, taken)
@@ -125,8 +125,8 @@ class Replier(wiring.Component):
             self.public.index.eq(index),
             self.public.limb.eq(limb),
         ]
-        m.d.sync += arrives.eq(self.public.want & self.public_taken)
-        with m.If(arrives):
+        m.d.sync += comes.eq(Cat(self.public.want & self.public_taken, comes))
+        with m.If(comes[-1]):
             m.d.sync += word.eq(shifted(word, self.public_limb))
         with m.If(self.limbs.valid & self.limbs.ready):
             m.d.sync += word.eq(shifted(word, self.limbs.payload))
@@ -167,7 +167,7 @@ class Replier(wiring.Component):
                     m.d.sync += limb.eq(limb + 1)
                     with m.If(limb == LIMBS - 1):
                         m.next = "found"
-            with m.State("found"):
+            with m.State("found"), m.If(~comes[0]):
                 m.next = "word"
             with m.State("take"):
                 m.d.comb += self.limbs.ready.eq(1)

@@ -51,7 +51,7 @@ class Barrel(wiring.Component):
         Reads a limb of an outbox word, two clocks after a clock with ``outbox_taken``, and tells
         another clock later whether it was altered since it was stored.
     key_read : Out({key, index, step}), key_word : In(lanes * LIMB_BITS)
-        Read port of the key store, one clock later. Secret.
+        Read port of the key store, two clocks later. Secret.
     key_write : Out({enable, key, index, step, data})
         Limbs of key words computed when a key is loaded. Secret.
     wipe : In(stream of {job})
@@ -201,46 +201,43 @@ class Barrel(wiring.Component):
         with m.If(self._valid[first - 1]):
             m.d.sync += address.eq(fetched)
         following, chosen = Signal(Operation, name="following"), Signal(Operation, name="chosen")
-        following_step, passing = Signal.like(Cat(step), name="following_step"), Signal(2)
+        passing = Signal(2)
         m.d.sync += [
             following.eq(address.op),
             chosen.eq(following),
-            following_step.eq(step),
             passing.eq(Cat(reading, passing)),
         ]
-        constant0, constant2 = self._constants(m)
-        constant_at, key_word = Signal.like(constant0.addr), Signal.like(self.key_word)
         op = address.op
-        m.d.sync += [
-            constant_at.eq(Cat(step, Mux(op.port0 == Port0.CONSTANT, op.p0, op.p3))),
-            key_word.eq(0),
-        ]
-        with m.If(passing[0] & (following.port2 == Port2.KEY)):
-            m.d.sync += key_word.eq(self.key_word)
+        index = Mux(op.port0 == Port0.CONSTANT, op.p0, op.p3)
+        constants = [self._constant(m, Cat(step, at), i) for i, at in ((0, index), (2, op.p2))]
         m.d.comb += [
             contexts.read_valid.eq(self._valid[first]),
             contexts.read_op.eq(op),
             contexts.read_job.eq(address.job),
-            constant0.addr.eq(constant_at),
-            constant2.addr.eq(Cat(following_step, following.p2)),
             self.key_read.key.eq(address.key),
             self.key_read.index.eq(op.p2),
             self.key_read.step.eq(step),
         ]
-        self._choose(m, chosen, passing[1], contexts.words, constant0, constant2, key_word)
+        self._choose(m, chosen, passing[1], contexts.words, constants)
         self._look_up(m, fetched, contexts)
         return chosen
 
-    def _constants(self, m: Module) -> tuple[Value, Value]:
-        """Two read ports of the constants."""
-        bits, count = self.lanes * LIMB_BITS, LIMBS // self.lanes
-        parts = limb_rows(self.image.constants, self.lanes)
-        # blocks for whole words would be many and almost empty: those are logic
-        attrs = {"ram_style": "block"} if count > 1 else {}
-        m.submodules.constants = constants = Memory(
-            shape=bits, depth=len(parts), init=parts, attrs=attrs
-        )
-        return constants.read_port(), constants.read_port()
+    def _constant(self, m: Module, address: Value, port: int) -> Value:
+        """A constant's limbs, two clocks after their address."""
+        words = limb_rows(self.image.constants, self.lanes)
+        bits = self.lanes * LIMB_BITS
+        if self.lanes == LIMBS:  # blocks for whole words would be many and almost empty
+            memory = Memory(shape=bits, depth=len(words), init=words)
+            read, at = memory.read_port(), Signal(range(len(words)), name=f"constant_at{port}")
+            m.d.sync += at.eq(address)
+            m.d.comb += read.addr.eq(at)
+            found = read.data
+        else:
+            memory = BlockRam(shape=bits, depth=len(words), init=words, registered=True)
+            m.d.comb += memory.read_addr.eq(address)
+            found = memory.read
+        m.submodules[f"constants{port}"] = memory
+        return found
 
     def _choose(
         self,
@@ -248,22 +245,20 @@ class Barrel(wiring.Component):
         chosen: data.View,
         passing: Value,
         words: data.View,
-        constant0: Value,
-        constant2: Value,
-        key_word: Signal,
+        constants: list[Value],
     ) -> None:
         """Registers of the chosen words."""
         operands = Signal(operands_layout(self.lanes))
         p0 = {
             Port0.REGISTER: words.register0,
             Port0.INBOX: words.inbox,
-            Port0.CONSTANT: constant0.data,
+            Port0.CONSTANT: constants[0],
             Port0.OUTBOX: words.outbox,
         }
         p2 = {
             Port2.REGISTER: words.register2,
-            Port2.KEY: key_word,
-            Port2.CONSTANT: constant2.data,
+            Port2.KEY: self.key_word,
+            Port2.CONSTANT: constants[1],
             Port2.DIGITS: words.digits,
         }
         with m.If(passing):
@@ -275,7 +270,7 @@ class Barrel(wiring.Component):
             from_rom = chosen.port3 == Port3.CONSTANT
             m.d.sync += [
                 operands.p1.eq(words.register1),
-                operands.p3.eq(Mux(from_rom, constant0.data, words.register3)),
+                operands.p3.eq(Mux(from_rom, constants[0], words.register3)),
                 operands.neg.eq(words.flags.neg),
             ]
         with m.Else():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -51,7 +51,7 @@ class Feed(wiring.Component):
         Lookup of a job's record, two clocks later.
     secret : Out({en, slot, index, limb}), secret_limb : In(65), secret_damaged : In(1)
     public : Out({want, slot, index, limb}), public_limb : In(65), public_damaged : In(1)
-        Reads, one clock later; never refused. ``damaged`` comes two clocks later.
+        Reads, two clocks later; never refused. ``damaged`` comes another clock later.
     outbox : Out({want, job, index, limb}), outbox_taken : In(1)
     outbox_found : In(1), outbox_limb : In(65), outbox_damaged : In(1)
         Reads: ``want`` until ``outbox_taken``, then the limb in the clock of ``outbox_found``, of
@@ -183,7 +183,7 @@ class Feed(wiring.Component):
         """Read ``part`` into ``word`` while ``asking``; ``found`` with its last limb."""
         secret, public, outbox, record = self.secret, self.public, self.outbox, self.record
         asked, arrived = Signal(range(LIMBS + 1)), Signal(range(LIMBS))
-        wants, taken, comes, arrives, checks = (Signal() for _ in range(5))
+        wants, taken, arrives, checks, comes = (*(Signal() for _ in range(4)), Signal(2))
         limb, damaged = Signal(LIMB_BITS), Signal()
         m.d.comb += [
             wants.eq(asking & (asked != LIMBS)),
@@ -198,7 +198,7 @@ class Feed(wiring.Component):
             outbox.limb.eq(asked),
             limb.eq(self.outbox_limb),
             damaged.eq(self.outbox_damaged),
-            arrives.eq(comes | self.outbox_found),
+            arrives.eq(comes[-1] | self.outbox_found),
             found.eq(arrives & arrived.all()),
             self.alarm.enable.eq(checks & damaged),
         ]
@@ -219,7 +219,7 @@ class Feed(wiring.Component):
                 ]
             with m.Default():
                 m.d.comb += outbox.want.eq(wants)
-        m.d.sync += [comes.eq(secret.en | public.want), checks.eq(arrives)]
+        m.d.sync += [comes.eq(Cat(secret.en | public.want, comes)), checks.eq(arrives)]
         with m.If(taken):
             m.d.sync += asked.eq(asked + 1)
         with m.If(~asking):

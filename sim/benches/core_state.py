@@ -68,7 +68,7 @@ KEY_MEMORIES = {
 
 ROMS = (
     "barrel.rom",
-    "barrel.constants",
+    *(f"barrel.constants{port}{'' if LANES == LIMBS else '.words'}" for port in (0, 2)),
     *(f"barrel.table.table{i}.words" for i in range(3)),
     *(f"{lane}.sha.constants" for lane in HASHES),
 )
@@ -103,8 +103,8 @@ DATA_MEMORIES = (
 """Of these, what the data has a part in: the checks of messages, recovery ids, and the flags odd
 and neg of an ECDSA signature, which tell k from n - k."""
 
-KEY_PORTS = "keys*._?_"
-"""Registers of the key store's read ports."""
+KEY_PORTS = ("keys*._?_", "keys.*.lane?.read")
+"""Registers of the key store's read ports: in the blocks, and behind them."""
 
 DATA_REGISTERS = {
     "sha512_?.reader.check": "check of the last message",
@@ -117,7 +117,7 @@ DATA_REGISTERS = {
     "jobs.queue_finish._?_": "recovery id of the last job",
     "finish.current": "recovery id of the last job",
     "replier.taken": "recovery id of the last job",
-    KEY_PORTS: "the word read last of a key that is still loaded",
+    **dict.fromkeys(KEY_PORTS, "the word read last of a key that is still loaded"),
     "requests__payload": "the bench's noise",
 }
 """Registers that the data has a part in when all is done (patterns), and what that is."""

@@ -16,6 +16,7 @@ from intaglio.sim.benches.core_host import CURVES, Host, secret, split
 from intaglio.sim.benches.core_state import (
     KEY_MEMORIES,
     KEY_PORTS,
+    LANES,
     State,
     check_clean,
     differences,
@@ -190,6 +191,7 @@ async def keys_are_wiped(dut: Any) -> None:
             kept = (1,) if way == "WIPE_KEY" else ()
         state = check_clean(dut, loaded=kept)
         if not kept:
-            ports = [path for path in state if fnmatchcase(path, KEY_PORTS)]
-            assert len(ports) == 3
-            assert not any(any(state[path]) for path in ports), "a port shows a wiped word"
+            for kind in KEY_PORTS:
+                ports = [path for path in state if fnmatchcase(path, kind)]
+                assert len(ports) == 3 * LANES
+                assert not any(any(state[path]) for path in ports), "a port shows a wiped word"

@@ -83,9 +83,9 @@ class BarrelWithKeys(wiring.Component):
                 m.d.comb += getattr(self, name).eq(getattr(barrel, name))
             else:
                 m.d.comb += getattr(barrel, name).eq(getattr(self, name))
+        m.d.sync += barrel.key_word.eq(read.data)
         m.d.comb += [
             read.addr.eq(Cat(barrel.key_read[name] for name in ("step", "index", "key"))),
-            barrel.key_word.eq(read.data),
             write.addr.eq(Cat(barrel.key_write[name] for name in ("step", "index", "key"))),
             write.data.eq(barrel.key_write.data),
             write.en.eq(barrel.key_write.enable),

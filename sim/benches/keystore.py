@@ -120,13 +120,13 @@ class Store:
         getattr(self.dut, f"{port}__slot").value = slot
         getattr(self.dut, f"{port}__index").value = index
         word, damaged = 0, []
-        for clock in range(parts + 2):
+        for clock in range(parts + 3):
             pin["en"].value = clock < parts
             getattr(self.dut, f"{port}__{which}").value = min(clock, parts - 1)
             await ReadOnly()
-            if 1 <= clock <= parts:
-                word |= int(pin["data"].value) << (clock - 1) * bits
-            if clock >= 2:
+            if 2 <= clock <= parts + 1:
+                word |= int(pin["data"].value) << (clock - 2) * bits
+            if clock >= 3:
                 damaged.append(bool(int(pin["damaged"].value)))
             await RisingEdge(self.dut.clk)
         return word, damaged
