@@ -13,7 +13,7 @@ ROUTING = (
     *("--timing-allow-fail", "--router", "router1"),
     *("--placer-heap-cell-placement-timeout", "0"),
 )
-"""Options of nextpnr. Neither router has brought a whole core to its end yet."""
+"""Options of nextpnr. Of its routers, router2 stops improving with thousands of wires overused."""
 
 THREADED = ("--parallel-refine",)
 """And those that YoWASP's, which has no threads, does not know."""
