@@ -308,7 +308,9 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
 _STAGES = (
     ("Creating initial analytic placement", "placing"),
     ("Running simulated annealing placer", "refining the placement"),
-    ("Running router", "routing"),
+    ("Running parallel refinement", "refining the placement"),
+    ("Routing..", "routing"),
+    ("Running main router", "routing"),
     ("Critical path report", "timing"),
 )
 """How lines of nextpnr's log begin, and the phase each opens."""
