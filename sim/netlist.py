@@ -35,6 +35,8 @@ _VERILATOR = (
 _IGNORED = {"$scopeinfo"}
 _IDLE_HIGH = {"TRELLIS_COMB", "DP16KD"}
 """Cells whose inputs are high when nothing drives them, which nextpnr makes use of."""
+_MULTIPLEXED = {"DP16KD", "MULT18X18D"}
+"""Cells whose inputs have multiplexers before them, which the models do not know of."""
 _BINARY = re.compile(r"[01xz]+")
 _PORT = "uart_0__{}__io"
 
@@ -111,7 +113,7 @@ def _pins(ports: Mapping[str, Any], oscillator_hz: float) -> Iterator[str]:
 
 def _cell(number: int, cell: Mapping[str, Any]) -> str:
     muxes, settings = {}, dict(cell["parameters"])
-    if cell["type"] == "DP16KD":
+    if cell["type"] in _MULTIPLEXED:
         muxes = {name: value for name, value in settings.items() if name[-3:] == "MUX"}
     if cell["connections"].get("FXA"):
         settings["IS_Z1"] = "1"

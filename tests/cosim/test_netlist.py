@@ -78,12 +78,19 @@ def test_verilog_of_a_netlist() -> None:
     }
     ports["clk__p"], ports["clk__n"] = ({"direction": "input", "bits": [b]} for b in (20, 21))
     ports["led_0__io"] = {"direction": "output", "bits": [22]}
-    module = {"attributes": {"top": "1"}, "ports": ports, "cells": {"a": cell}}
+    factor = {
+        "type": "MULT18X18D",
+        "parameters": {"A17MUX": "0 ", "GSR": "DISABLED"},
+        "connections": {"A16": [6], "A17": []},
+        "port_directions": {"A16": "input", "A17": "input"},
+    }
+    module = {"attributes": {"top": "1"}, "ports": ports, "cells": {"a": cell, "b": factor}}
     text = netlist.verilog({"modules": {"m": module}}, oscillator_hz=100e6)
     assert (
         '  DP16KD #(.RESETMODE("SYNC"), .WIDTH(3\'b101)) c0 '
         "(.AD({1'b0, n3}), .ADA0(1'b1), .CEA(1'b1), .CSA0(~n5));" in text
     )
+    assert '  MULT18X18D #(.GSR("DISABLED")) c1 (.A16(n6), .A17(1\'b0));' in text
     assert ".clk__p(oscillator), .clk__n(~oscillator)" in text
     assert "always #(5.000000) oscillator" in text
     with pytest.raises(netlist.NetlistError, match="0 top modules"):
