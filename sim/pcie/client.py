@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import threading
 
 from intaglio.errors import LinkError
 from intaglio.ring import Memory
@@ -19,7 +20,7 @@ class VfioUserFunction(Function):
 
     def __init__(self, connection: socket.socket, *, name: str = "vfio-user") -> None:
         self.name = name
-        self._ident = 0
+        self._ident, self._asking = 0, threading.Lock()
         self._memory: list[mmap.mmap] = []
         self._event: int | None = None
         self._closed = False
@@ -86,10 +87,11 @@ class VfioUserFunction(Function):
     def _ask(self, command: int, body: bytes, fd: int | None = None) -> bytes:
         if self._closed:
             raise LinkError(f"{self.name} was closed: open it again")
-        self._ident = (self._ident + 1) & 0xFFFF
         try:
-            self._channel.send(self._ident, command, 0, body, fd=fd)
-            header, reply, fds = self._channel.receive()
+            with self._asking:  # a driver's thread asks while another closes it
+                self._ident = (self._ident + 1) & 0xFFFF
+                self._channel.send(self._ident, command, 0, body, fd=fd)
+                header, reply, fds = self._channel.receive()
         except Closed:
             raise LinkError(f"{self.name} has gone: its simulation ended") from None
         protocol.close_all(fds)

@@ -6,6 +6,7 @@ a body by command, and file descriptors beside it. All integers are in the machi
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
@@ -122,7 +123,9 @@ class Channel:
         return header, self._bytes(size, fds), fds
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; who waits for a message, here or at the other end, gets Closed."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
 
     def _bytes(self, size: int, fds: list[int]) -> bytes:
