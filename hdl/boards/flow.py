@@ -15,8 +15,9 @@ ROUTING = (
 )
 """Options of nextpnr. Of its routers, router2 stops improving with thousands of wires overused."""
 
-THREADED = ("--parallel-refine",)
-"""And those that YoWASP's, which has no threads, does not know."""
+THREADED = ("--parallel-refine", "--threads", "1")
+"""And those that YoWASP's, which has no threads, does not know. With more threads than one no two
+placements are the same."""
 
 FLOW = (SYNTHESIS, *ROUTING, *THREADED)
 """All of it, for the digest of a board."""
