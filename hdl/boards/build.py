@@ -310,7 +310,7 @@ _STAGES = (
     ("Running simulated annealing placer", "refining the placement"),
     ("Running parallel refinement", "refining the placement"),
     ("Routing..", "routing"),
-    ("Running main router", "routing"),
+    ("Running router", "routing"),
     ("Critical path report", "timing"),
 )
 """How lines of nextpnr's log begin, and the phase each opens."""
