@@ -17,38 +17,42 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 
-from intaglio.hdl.engine.isa import Curve
+from intaglio.hdl.engine.isa import LIMBS, Curve
 from intaglio.hdl.engine.programs import Image
+from intaglio.hdl.engine.table import limb_rows, table_rows
 from intaglio.sim import bfm
 from intaglio.sim.benches.core_faults import batch, signer, sleep
 from intaglio.sim.benches.core_host import PROFILE
+from intaglio.sim.benches.core_state import LANES
 from intaglio.wire import Op
+
+ROWS = LIMBS // LANES
+"""Rows of a table's memory that an entry takes."""
 
 
 def shuffle_entries(dut: Any) -> None:
     """Exchange the entries within each window of each curve at random."""
     image = Image(PROFILE.window)
     for curve, comb in image.combs.items():
-        base = len(image.tables[Curve.ED25519]) if curve == Curve.SECP256K1 else 0
+        base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
         for window in range(comb.windows):
             first = base + window * comb.entries
             order = random.sample(range(comb.entries), comb.entries)
             for field in range(3 if curve == Curve.ED25519 else 2):
                 table = getattr(dut.barrel.table, f"table{field}").words
-                words = [int(table[first + entry].value) for entry in range(comb.entries)]
+                rows = range(first * ROWS, (first + comb.entries) * ROWS)
+                parts = [int(table[row].value) for row in rows]
                 for entry, other in enumerate(order):
-                    table[first + entry].value = words[other]
+                    for step in range(ROWS):
+                        table[(first + entry) * ROWS + step].value = parts[other * ROWS + step]
 
 
 def restore_entries(dut: Any) -> None:
     """The tables as the sources say."""
-    tables = Image(PROFILE.window).tables
-    for field in range(3):
+    for field, entries in enumerate(table_rows(Image(PROFILE.window))):
         table = getattr(dut.barrel.table, f"table{field}").words
-        rows = [entry[field] for entry in tables[Curve.ED25519]]
-        rows += [entry[field] for entry in tables[Curve.SECP256K1]] if field < 2 else []
-        for address, word in enumerate(rows):
-            table[address].value = word
+        for row, part in enumerate(limb_rows(entries, LANES)):
+            table[row].value = part
 
 
 @cocotb.test()
