@@ -16,8 +16,8 @@ ROUTING = (
 """Options of nextpnr. Of its routers, router2 stops improving with thousands of wires overused."""
 
 THREADED = ("--parallel-refine", "--threads", "1")
-"""And those that YoWASP's, which has no threads, does not know. With eight threads two placements of
-one netlist differed; in one, ``intaglio build ulx3s-85f --check`` gives the same bytes."""
+"""And those that YoWASP's, which has no threads, does not know. With eight threads two placements
+of one netlist differed; in one, ``intaglio build ulx3s-85f --check`` gives the same bytes."""
 
 FLOW = (SYNTHESIS, *ROUTING, *THREADED)
 """All of it, for the digest of a board."""
