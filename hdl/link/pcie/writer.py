@@ -70,22 +70,10 @@ class Writer(wiring.Component):
         m = Module()
         m.submodules.entry = entry = memory.Memory(shape=32, depth=ENTRY_DWS, init=[])
         write, read = entry.write_port(), entry.read_port(domain="comb")
-        shift, filled = Signal(24), Signal(range(wire.MAX_REPLY_BYTES + 1))
+        filled, place = Signal(range(wire.MAX_REPLY_BYTES + 1)), Signal(range(ENTRY_DWS))
         dws, descriptor = Signal(range(ENTRY_DWS + 1)), Signal(COUNT_BITS)
-        address, place = Signal(64), Signal(range(ENTRY_DWS))
-        index = Signal(wire_ring.MAX_RING_LOG2)
-        refusal, byte = self._refusal(m), self.replies.payload
-        words, is_long = tlp.memory_words(
-            write=True,
-            address=address,
-            length=C(ENTRY_DWS, 10),
-            tag=C(0, 8),
-            bdf=self.bdf,
-        )
-        data = Signal(32)
         m.d.comb += read.addr.eq(place)
-        m.d.comb += index.eq(self.completions & ((1 << self.log2) - 1)[: len(index)])
-        m.d.sync += address.eq(self.base + index * wire_ring.COMPLETION.size)
+        data = Signal(32)
         with m.If(place == SEQUENCE_DW):
             m.d.comb += data.eq(self.completions + 1)
         with m.Elif(place == DESCRIPTOR_DW):
@@ -97,64 +85,106 @@ class Writer(wiring.Component):
             m.d.comb += self.idle.eq(
                 fsm.ongoing("gather") & (filled == 0) & ~self.replies.valid & ~self.refusals.valid
             )
-            with m.State("gather"):
-                m.d.sync += descriptor.eq(0)
-                m.d.comb += [write.addr.eq(filled[2:]), self.replies.ready.eq(1)]
-                ends = byte.last | (filled[:2] == 3)
-                whole = Cat(shift, byte.data) >> Cat(0, 0, 0, ~filled[:2])
-                m.d.comb += [
-                    write.data.eq(whole),
-                    write.en.eq(self.replies.valid & ends),
-                ]
-                with m.If(self.replies.valid):
-                    m.d.sync += [
-                        shift.eq(Mux(ends, 0, Cat(shift, byte.data)[8:])),
-                        filled.eq(Mux(byte.last, 0, filled + 1)),
-                    ]
-                    with m.If(byte.last):
-                        m.d.sync += dws.eq(filled[2:] + 1)
-                        m.next = "wait"
-                with m.Elif(self.refusals.valid & (filled == 0)):
-                    m.next = "refuse"
-            with m.State("refuse"):
-                m.d.comb += [
-                    write.data.eq(refusal.word_select(place, 32)),
-                    *(write.addr.eq(place), write.en.eq(1)),
-                ]
-                m.d.sync += place.eq(place + 1)
-                with m.If(place == REPLY_DWS - 1):
-                    m.d.sync += [
-                        *(place.eq(0), dws.eq(REPLY_DWS)),
-                        descriptor.eq(self.refusals.payload.descriptor),
-                    ]
-                    m.d.comb += self.refusals.ready.eq(1)
-                    m.next = "wait"
+            self._gather(m, write, filled, dws, descriptor)
+            self._refuse(m, write, place, dws, descriptor)
             with m.State("wait"):
                 m.d.comb += self.waiting.eq(1)
                 with m.If(self.open):
                     m.next = "header"
-            with m.State("header"):
-                m.d.comb += self.o.valid.eq(1)
-                for n, word in enumerate(words):
-                    with m.If(place == n):
-                        m.d.comb += self.o.payload.data.eq(word)
-                with m.If(self.o.ready):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(place == 2 + is_long):
-                        m.d.sync += place.eq(0)
-                        m.next = "data"
-            with m.State("data"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.data.eq(reverse_bytes(data)),
-                    self.o.payload.last.eq(place == ENTRY_DWS - 1),
-                ]
-                with m.If(self.o.ready):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(self.o.payload.last):
-                        m.d.comb += self.written.eq(1)
-                        m.next = "gather"
+            self._send(m, place, data)
         return m
+
+    def _gather(
+        self,
+        m: Module,
+        write: memory.WritePort,
+        filled: Signal,
+        dws: Signal,
+        descriptor: Signal,
+    ) -> None:
+        """Bytes of a reply into the entry."""
+        shift, byte = Signal(24), self.replies.payload
+        with m.State("gather"):
+            m.d.sync += descriptor.eq(0)
+            m.d.comb += [write.addr.eq(filled[2:]), self.replies.ready.eq(1)]
+            ends = byte.last | (filled[:2] == 3)
+            whole = Cat(shift, byte.data) >> Cat(0, 0, 0, ~filled[:2])
+            m.d.comb += [
+                write.data.eq(whole),
+                write.en.eq(self.replies.valid & ends),
+            ]
+            with m.If(self.replies.valid):
+                m.d.sync += [
+                    shift.eq(Mux(ends, 0, Cat(shift, byte.data)[8:])),
+                    filled.eq(Mux(byte.last, 0, filled + 1)),
+                ]
+                with m.If(byte.last):
+                    m.d.sync += dws.eq(filled[2:] + 1)
+                    m.next = "wait"
+            with m.Elif(self.refusals.valid & (filled == 0)):
+                m.next = "refuse"
+
+    def _refuse(
+        self,
+        m: Module,
+        write: memory.WritePort,
+        place: Signal,
+        dws: Signal,
+        descriptor: Signal,
+    ) -> None:
+        """An answer of the link itself into the entry."""
+        refusal = self._refusal(m)
+        with m.State("refuse"):
+            m.d.comb += [
+                write.data.eq(refusal.word_select(place, 32)),
+                *(write.addr.eq(place), write.en.eq(1)),
+            ]
+            m.d.sync += place.eq(place + 1)
+            with m.If(place == REPLY_DWS - 1):
+                m.d.sync += [
+                    *(place.eq(0), dws.eq(REPLY_DWS)),
+                    descriptor.eq(self.refusals.payload.descriptor),
+                ]
+                m.d.comb += self.refusals.ready.eq(1)
+                m.next = "wait"
+
+    def _send(self, m: Module, place: Signal, data: Signal) -> None:
+        """The write to host memory: its header, and the entry behind it."""
+        words, is_long = self._header(m)
+        with m.State("header"):
+            m.d.comb += self.o.valid.eq(1)
+            for n, word in enumerate(words):
+                with m.If(place == n):
+                    m.d.comb += self.o.payload.data.eq(word)
+            with m.If(self.o.ready):
+                m.d.sync += place.eq(place + 1)
+                with m.If(place == 2 + is_long):
+                    m.d.sync += place.eq(0)
+                    m.next = "data"
+        with m.State("data"):
+            m.d.comb += [
+                self.o.valid.eq(1),
+                self.o.payload.data.eq(reverse_bytes(data)),
+                self.o.payload.last.eq(place == ENTRY_DWS - 1),
+            ]
+            with m.If(self.o.ready):
+                m.d.sync += place.eq(place + 1)
+                with m.If(self.o.payload.last):
+                    m.d.comb += self.written.eq(1)
+                    m.next = "gather"
+
+    def _header(self, m: Module) -> tuple[list[Value], Value]:
+        """Words of the header of the next entry's write, and whether there are four."""
+        address, index = Signal(64), Signal(wire_ring.MAX_RING_LOG2)
+        m.d.comb += index.eq(self.completions & ((1 << self.log2) - 1)[: len(index)])
+        m.d.sync += address.eq(self.base + index * wire_ring.COMPLETION.size)
+        return tlp.memory_words(
+            write=True,
+            address=address,
+            length=C(ENTRY_DWS, 10),
+            tag=C(0, 8),
+            bdf=self.bdf,
+        )
 
     def _refusal(self, m: Module) -> Value:
         """The reply record of a refusal."""
