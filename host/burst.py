@@ -23,7 +23,7 @@ from intaglio.values import Key, Signature, SignRequest
 from intaglio.work import SignItem
 
 MOST = 256
-"""Requests sent together."""
+"""Requests sent together; fewer than a link with bursts takes beyond the device's window."""
 
 
 @dataclass(slots=True, eq=False)
@@ -135,12 +135,18 @@ class Bursts:
             self._dissolve_first()
 
     def next(self, now: float) -> bytes:
-        """What is to be sent now, after :meth:`sort_out`; nothing if there is no room."""
+        """What is to be sent now, after :meth:`sort_out`; nothing if there is no room.
+
+        Crumbs of room are left until they add up, unless jobs wait that would take them.
+        """
         if not self._line or self._line[0][1].state is not Residency.RESIDENT:
             return b""
         burst, entry = self._line[0]
-        room = min(self._session.space, MOST, len(burst.bodies) - self._begun)
-        return self._send(burst, entry, room, now) if room > 0 else b""
+        count = min(MOST, len(burst.bodies) - self._begun)
+        room = min(self._session.space, count)
+        if room <= 0 or (room < count and not self._ring.queued):
+            return b""
+        return self._send(burst, entry, room, now)
 
     def _send(self, burst: Burst, entry: Entry, count: int, now: float) -> bytes:
         part = Part(burst, entry, self._begun, count, now, entry.generation)

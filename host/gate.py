@@ -91,7 +91,7 @@ class Gate:
             return
         curve, count = part.entry.curve, len(taken.indices)
         recids: Iterable[int | None] = repeat(None) if curve is Curve.ED25519 else taken.recids
-        signatures = map(Signature, taken.bodies, repeat(curve), recids, taken.cycles)
+        signatures = map(Signature._make, zip(taken.bodies, repeat(curve), recids, taken.cycles))
         took_s = now - part.sent_at
         self._fastest_s = min(took_s, self._fastest_s + DRIFT * (took_s - self._fastest_s))
         clock_hz = identity.clock_hz if identity else 0

@@ -72,8 +72,9 @@ class Batch(Generic[T]):
 
     def end_many(self, indices: Sequence[int], values: Iterable[T]) -> None:
         """Note that the requests ``indices`` ended in ``values``."""
+        results = self.results
         for index, value in zip(indices, values, strict=True):
-            self.results[index] = value
+            results[index] = value
         del self._left[len(self._left) - len(indices) :]
         if not self._left:
             self._ended.set()

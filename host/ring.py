@@ -143,7 +143,7 @@ class Runs:
         self._number_of_tag[tags] = -1
         taken, strays = [], []
         rest = numbers < 0
-        for number in dict.fromkeys(numbers[~rest].tolist()):
+        for number in np.unique(numbers[~rest]).tolist():
             run = self._runs[number][0]
             mine = numbers == number
             good = mine & _is_signature(entries, run.request)
@@ -193,13 +193,11 @@ def _is_signature(entries: _Array, request: Request) -> _Array:
 
 
 def _taken(entries: _Array, run: _Run) -> Taken:
-    size = wire.SIGNATURE_BYTES
-    raw = entries["body"][:, :size].tobytes()
+    raw = np.ascontiguousarray(entries["body"][:, : wire.SIGNATURE_BYTES])
+    bodies = raw.view(f"V{wire.SIGNATURE_BYTES}").ravel()
     indices = (entries["tag"].astype(np.int64) - run.first) % (1 << wire.TAG_BITS)
-    bodies = [raw[at : at + size] for at in range(0, len(raw), size)]
-    return Taken(
-        run.group, indices.tolist(), bodies, entries["recid"].tolist(), entries["cycles"].tolist()
-    )
+    columns = (indices, bodies, entries["recid"], entries["cycles"])
+    return Taken(run.group, *(column.tolist() for column in columns))
 
 
 def encode_many(header: dict[str, int], first_tag: int, bodies: Sequence[bytes]) -> bytes:
@@ -228,18 +226,30 @@ def _encode_block(
     block["length"] = lengths
     inline = lengths <= INLINE_BYTES
     if inline.all():
-        packed = b"".join([body.ljust(INLINE_BYTES, b"\0") for body in bodies])
-        block["body"] = np.frombuffer(packed, np.uint8).reshape(count, INLINE_BYTES)
+        _lay_out(block["body"], bodies, lengths)
         return _HEAD.pack(count, 0) + block.tobytes()
     sizes = np.where(inline, 0, -(-lengths // BODY_ALIGN_BYTES) * BODY_ALIGN_BYTES)
     block["where"] = np.where(inline, Body.INLINE, Body.MEMORY)
     block["address"] = np.where(inline, 0, np.cumsum(sizes) - sizes)
     for index in np.flatnonzero(inline).tolist():
         block["body"][index, : lengths[index]] = np.frombuffer(bodies[index], np.uint8)
-    outside = [
-        body.ljust(size, b"\0") for body, size in zip(bodies, sizes.tolist(), strict=True) if size
-    ]
-    return _HEAD.pack(count, int(sizes.sum())) + block.tobytes() + b"".join(outside)
+    head = _HEAD.pack(count, int(sizes.sum())) + block.tobytes()
+    if (sizes == sizes[0]).all():
+        outside = np.zeros((count, sizes[0]), np.uint8)
+        _lay_out(outside, bodies, lengths)
+        return head + outside.tobytes()
+    return head + b"".join(
+        [body.ljust(size, b"\0") for body, size in zip(bodies, sizes.tolist(), strict=True) if size]
+    )
+
+
+def _lay_out(rows: _Array, bodies: Sequence[bytes], lengths: _Array) -> None:
+    """Put ``bodies`` into ``rows`` of zeros, one into each."""
+    longest = int(lengths.max())
+    if (lengths != longest).any():
+        bodies = [body.ljust(longest, b"\0") for body in bodies]
+    packed = np.frombuffer(b"".join(bodies), np.uint8)
+    rows[:, :longest] = packed.reshape(len(bodies), longest)
 
 
 class Rings:
@@ -290,7 +300,7 @@ class Rings:
 
         Returns how many bytes that were; the doorbell is the caller's to ring.
         """
-        at = 0
+        data, at = memoryview(data), 0
         while at + _HEAD.size <= len(data):
             count, body_bytes = _HEAD.unpack_from(data, at)
             begin = at + _HEAD.size
@@ -326,7 +336,7 @@ class Rings:
             start += BODY_BYTES - start % BODY_BYTES
         return start if start + size - self._body_tail <= BODY_BYTES else None
 
-    def _place(self, block: _Array, bodies: bytes | memoryview, start: int) -> None:
+    def _place(self, block: _Array, bodies: memoryview, start: int) -> None:
         count, at = len(block), start % BODY_BYTES
         if len(bodies):
             self._bodies[at : at + len(bodies)] = bodies

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 
 import intaglio
 from intaglio import errors, wire
 from intaglio.bench import rings
-from intaglio.burst import gather
+from intaglio.burst import MOST, Bursts, gather
 from intaglio.curve import DEVICE_CURVES
 from intaglio.device import DeviceSigner
+from intaglio.keyring import Entry, Residency
 from intaglio.promise import Batch
 from intaglio.sim.model.core import GoldenCore
 from intaglio.sim.model.pcie import ModelFunction
@@ -192,6 +195,27 @@ def test_a_lost_session_is_opened_again_and_nothing_is_lost(signer, function):
     requests = [(key, n.to_bytes(2, "big")) for n in range(300)]
     for (_, message), signature in zip(requests, signer.sign_many(requests), strict=True):
         assert signer.verify(key, message, signature)
+
+
+@pytest.mark.parametrize(
+    ("space", "queued", "sent"),
+    [
+        *((0, 0, 0), (0, 9, 0)),
+        (10, 0, 0),  # crumbs add up
+        (10, 9, 10),  # jobs that wait would take them
+        (MOST, 0, MOST),
+        (MOST + 1, 9, MOST),
+    ],
+)
+def test_a_burst_takes_room_for_many_or_what_others_would_take(space, queued, sent):
+    session = SimpleNamespace(space=space, submit_group=lambda part, bodies, now: bodies)
+    ring = SimpleNamespace(queued=queued, touched=lambda entry, count: None)
+    entry = Entry(ECDSA.curve, bytearray(SECRET), Future(), state=Residency.RESIDENT)
+    bursts = Bursts(ring, session)
+    batch = Batch(2 * MOST)
+    bursts.add(gather([(ECDSA, b"m")] * (2 * MOST), batch, 4096), entry)
+    assert len(bursts.next(0.0)) == sent
+    assert (bursts.waiting, entry.in_flight) == (2 * MOST - sent, sent)
 
 
 def test_silence_ends_a_burst_in_time_outs(function):

@@ -86,7 +86,17 @@ def test_a_request_reaches_the_device_whole(device, length):
     assert device.rings.outstanding == 1
 
 
-@pytest.mark.parametrize("lengths", [[32] * 300, [0, 5, 32, 33, 100, 4096], [4096] * 40, [7]])
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [32] * 300,
+        [0, 5, 32, 33, 100, 4096],
+        [4096] * 40,
+        [7],
+        *([0, 0], [0, 31], [100] * 300),
+        *([65, 128, 100], range(90, 140)),
+    ],
+)
 def test_many_requests_are_as_each_by_itself(lengths):
     rng = random.Random(1)
     bodies = [rng.randbytes(length) for length in lengths]
