@@ -31,7 +31,7 @@ from intaglio.errors import InputError
 from intaglio.hdl.digest import rtl_digest
 from intaglio.hdl.profiles import PROFILES, Profile
 
-from . import BOARDS, contents, tools
+from . import BOARDS, contents, sites, tools
 from .board import Board
 from .digest import board_digest
 from .flow import ROUTING, SYNTHESIS, THREADED
@@ -131,7 +131,7 @@ def synthesise(board: Board, profile: Profile, work: Path, report: Report) -> No
     clock = _Clock(report)
     work.mkdir(parents=True, exist_ok=True)
     _elaborate(board, profile, git_revision(), work, clock)
-    _synthesise(work, tools.versions()["yosys"], clock)
+    _synthesise(work, board.device, tools.versions()["yosys"], clock)
 
 
 def check(manifest: Manifest, *, work: Path, report: Report) -> list[str]:
@@ -198,7 +198,7 @@ def _build(
     _elaborate(board, profile, revision, work, report)
     if _digests(board.name, profile.name) != digests:
         raise BuildError("the sources of the gateware changed while they were read: build again")
-    _synthesise(work, told["yosys"], report)
+    _synthesise(work, board.device, told["yosys"], report)
 
     def route(seed: int) -> Routed:
         return _route(board, work, seed, report)
@@ -245,10 +245,14 @@ def _elaborate(board: Board, profile: Profile, revision: bytes, work: Path, repo
         (work / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def _synthesise(work: Path, version: str, report: _Clock) -> None:
-    """The netlist ``top.json``, unless the one that is there came of the same inputs."""
+def _synthesise(work: Path, device: str, version: str, report: _Clock) -> None:
+    """The netlist ``top.json``, unless the one that is there came of the same inputs.
+
+    Its multipliers have their sites; ``device`` is the part these are on.
+    """
     key = hashlib.sha256((work / "top.il").read_bytes())
-    key.update(f"{SYNTHESIS}{version}".encode())
+    key.update(f"{SYNTHESIS}{version}{device}".encode())
+    key.update(Path(sites.__file__).read_bytes())
     marker = work / "top.json.key"
     if marker.is_file() and marker.read_text() == key.hexdigest():
         return
@@ -262,6 +266,10 @@ def _synthesise(work: Path, version: str, report: _Clock) -> None:
             report(f"synthesising: {rest.split(' (')[0].strip().rstrip('.')}")
 
     tools.run("yosys", ["-l", "yosys.log", "top.ys"], work, line)
+    report("placing the multipliers")
+    netlist = json.loads((work / "top.json").read_text())
+    sites.settle(netlist, device)
+    (work / "top.json").write_text(json.dumps(netlist))
     marker.write_text(key.hexdigest())
 
 
@@ -306,7 +314,7 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
 
 
 _STAGES = (
-    ("Creating initial analytic placement", "placing"),
+    ("Running Static placer", "placing"),
     ("Running simulated annealing placer", "refining the placement"),
     ("Running parallel refinement", "refining the placement"),
     ("Routing..", "routing"),

@@ -10,7 +10,7 @@ from intaglio.hdl.digest import digest_of
 from . import FAMILIES
 from .flow import FLOW
 
-_SHARED = ("board.py", "pll.py", "reset.py", "top.py")
+_SHARED = ("board.py", "pll.py", "reset.py", "sites.py", "top.py")
 
 
 def board_sources(board: str) -> list[Path]:

@@ -11,13 +11,13 @@ write_json top.json
 
 ROUTING = (
     *("--timing-allow-fail", "--router", "router1"),
-    *("--placer-heap-cell-placement-timeout", "0"),
+    *("--placer", "static"),
 )
-"""Options of nextpnr. Of its routers, router2 stops improving with thousands of wires overused."""
+"""Options of nextpnr. Of its routers, router2 stops improving with thousands of wires overused; of
+its placers, ``heap`` makes wires longer by a seventh."""
 
-THREADED = ("--parallel-refine", "--threads", "1")
-"""And those that YoWASP's, which has no threads, does not know. With eight threads two placements
-of one netlist differed; in one, ``intaglio build ulx3s-85f --check`` gives the same bytes."""
+THREADED = ("--threads", "1")
+"""And those that YoWASP's, which has no threads, does not know."""
 
 FLOW = (SYNTHESIS, *ROUTING, *THREADED)
 """All of it, for the digest of a board."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -103,8 +105,9 @@ class Barrel(wiring.Component):
     @property
     def _start(self) -> int:
         """Clocks from issue to the ALU's start: ROM and its register; the digit word, as long as it
-        passes; the comb table or, at the same time, other words; a choice among them."""
-        return 5 + LIMBS // self.lanes
+        passes; the digit and the comb table or, at the same time, other words, a choice among them
+        and a register on their way."""
+        return 6 + LIMBS // self.lanes
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -190,21 +193,20 @@ class Barrel(wiring.Component):
         return fetched
 
     def _read(self, m: Module, fetched: data.View, contexts: Contexts) -> data.View:
-        """Addresses at the third stage before the ALU's start, words at the last, chosen words and
+        """Addresses at the fourth stage before the ALU's start, words two later, chosen words and
         table entry at the start. Returns the instruction at the last stage before it.
 
         What is chosen is zero but for the clocks in which a word's limbs pass.
         """
-        first = self._start - 3
+        first = self._start - 4
         reading, step = steps(m, self._valid[first], self.lanes)
         address = Signal(fetched.shape(), name="reading")
         with m.If(self._valid[first - 1]):
             m.d.sync += address.eq(fetched)
-        following, chosen = Signal(Operation, name="following"), Signal(Operation, name="chosen")
+        ops = [Signal(Operation, name=name) for name in ("following", "chosen", "last")]
         passing = Signal(2)
         m.d.sync += [
-            following.eq(address.op),
-            chosen.eq(following),
+            *(later.eq(op) for op, later in pairwise([address.op, *ops])),
             passing.eq(Cat(reading, passing)),
         ]
         op = address.op
@@ -218,9 +220,9 @@ class Barrel(wiring.Component):
             self.key_read.index.eq(op.p2),
             self.key_read.step.eq(step),
         ]
-        self._choose(m, chosen, passing[1], contexts.words, constants)
+        self._choose(m, ops[1], passing[1], contexts.words, constants)
         self._look_up(m, fetched, contexts)
-        return chosen
+        return ops[2]
 
     def _constant(self, m: Module, address: Value, port: int) -> Value:
         """A constant's limbs, two clocks after their address."""
@@ -247,7 +249,7 @@ class Barrel(wiring.Component):
         words: data.View,
         constants: list[Value],
     ) -> None:
-        """Registers of the chosen words."""
+        """Registers of the chosen words, and others halfway to the ALU."""
         operands = Signal(operands_layout(self.lanes))
         p0 = {
             Port0.REGISTER: words.register0,
@@ -275,7 +277,11 @@ class Barrel(wiring.Component):
             ]
         with m.Else():
             m.d.sync += operands.eq(0)
-        m.d.comb += self._alu.operands.eq(operands)
+        names = ("p0", "p1", "p2", "p3", "neg")
+        arrived = {name: Signal.like(operands[name], name=f"arrived_{name}") for name in names}
+        for name, word in arrived.items():
+            m.d.sync += word.eq(operands[name])
+            m.d.comb += self._alu.operands[name].eq(word)
 
     def _look_up(self, m: Module, fetched: data.View, contexts: Contexts) -> None:
         """The comb table's entry, for the ALU's start."""

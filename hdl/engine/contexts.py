@@ -183,6 +183,7 @@ class Contexts(wiring.Component):
     ) -> None:
         """One memory for the programs and, in clocks in which they leave it alone, the stations."""
         reads, read = Signal(), Signal(2)
+        digest = Signal(self.digest.shape(), name="written_digest")
         limb, altered = store.limb(m, self.outbox.limb)
         writes = self._wiping | (self._writing & (self.write_op.dest == Dest.OUTBOX))
         _, step = place(self.outbox.limb, self.lanes)
@@ -193,18 +194,21 @@ class Contexts(wiring.Component):
             store.read_addr.eq(Mux(reads, read_at, asked)),
             self.words.outbox.eq(store.read),
             self.outbox_limb.eq(limb),
-            self.digest_taken.eq(~writes),
+            self.digest_taken.eq(digest.enable & ~writes),
             store.write.en.eq(self._all(writes)),
             store.write.addr.eq(write_at),
         ]
         m.d.sync += [read.eq(Cat(reads, read)), self.outbox_damaged.eq(altered.any())]
         differs.append(store.differs & read[1].replicate(len(store.differs)))
-        lane, step = place(self.digest.limb, self.lanes)
+        m.d.sync += digest.eq(0)
+        with m.If(self.digest.enable & ~self.digest_taken):
+            m.d.sync += digest.eq(self.digest)
+        lane, step = place(digest.limb, self.lanes)
         with m.If(~writes):
             m.d.comb += [
-                store.write.addr.eq(_at(step, C(0, 1), OUTBOX_WORDS, self.digest.job)),
-                store.write.data.eq(self.digest.data.replicate(self.lanes)),
-                store.write.en.eq(lane & self._all(self.digest.enable)),
+                store.write.addr.eq(_at(step, C(0, 1), OUTBOX_WORDS, digest.job)),
+                store.write.data.eq(digest.data.replicate(self.lanes)),
+                store.write.en.eq(lane & self._all(digest.enable)),
             ]
 
     def _inbox(self, m: Module, store: LimbRam, read_at: Value, wipe_at: Value) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -11,6 +11,9 @@ from ..blockram import BlockRam
 from ..limbram import steps
 from .isa import LIMB_BITS, LIMBS, Curve
 from .programs import Image
+
+_NEAR = 8
+"""Windows that the first clock of a digit's choice chooses among."""
 
 
 def table_rows(image: Image) -> list[list[int]]:
@@ -83,15 +86,18 @@ class CombTable(wiring.Component):
     @property
     def latency(self) -> int:
         """Clocks from the first limbs of the digit word to those of the entry."""
-        return LIMBS // self.lanes + 2
+        return LIMBS // self.lanes + 3
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width, count, bits = self.image.window, LIMBS // self.lanes, self.lanes * LIMB_BITS
         rows = table_rows(self.image)
         passing, step = steps(m, self.start, self.lanes)
-        last = Signal()
-        m.d.comb += last.eq(passing & (step == count - 1))
+        last, asked = Signal(), Signal(data.StructLayout({"on": 1, "curve": Curve, "window": 6}))
+        m.d.sync += [
+            last.eq(passing & (step == count - 1)),
+            asked.eq(Cat(self.enable, self.curve, self.window)),
+        ]
         begins, ends, signed = Signal(), Signal(), Signal()
         resets = Signal(init=1)  # no entry outlives a reset
         reads, place = steps(m, begins, self.lanes)
@@ -101,9 +107,9 @@ class CombTable(wiring.Component):
         with m.If(last):
             m.d.sync += [
                 digit.eq(found),
-                enable.eq(self.enable),
-                curve.eq(self.curve),
-                window.eq(self.window),
+                enable.eq(asked.on),
+                curve.eq(asked.curve),
+                window.eq(asked.window),
             ]
         with m.Elif(ends & ~reads):
             m.d.sync += digit.eq(0)
@@ -129,14 +135,28 @@ class CombTable(wiring.Component):
         return m
 
     def _digit(self, m: Module, passing: Value, step: Value) -> Signal:
-        """The wanted digit, when the last limbs of its word pass."""
+        """The wanted digit, a clock after the last limbs of its word pass.
+
+        Bits are chosen in two clocks: one of :data:`_NEAR` windows in each group, then the group.
+        """
         width, bits = self.image.window, self.lanes * LIMB_BITS
-        windows = range(max(comb.windows for comb in self.image.combs.values()))
-        digit, gathered = Signal(width, name="found"), Signal(width)
-        m.d.sync += gathered.eq(Mux(passing, digit, 0))
+        windows = max(comb.windows for comb in self.image.combs.values())
+        groups = -(-windows // _NEAR)
+        passed, digit, gathered = Signal(), Signal(width, name="found"), Signal(width)
+        far = Signal(range(groups))
+        m.d.sync += [
+            passed.eq(passing),
+            far.eq(self.window // _NEAR),
+            gathered.eq(Mux(passed, digit, 0)),
+        ]
         for bit in range(width):
-            places = [window * width + bit for window in windows]
-            found = Array(self.digits[place % bits] for place in places)[self.window]
-            passes = Array(C(place // bits, 2) for place in places)[self.window] == step
-            m.d.comb += digit[bit].eq(Mux(passes, found, gathered[bit]))
+            places = [window * width + bit for window in range(windows)]
+            near, passes = Signal(groups, name=f"near{bit}"), Signal(name=f"passes{bit}")
+            within = Array(C(place // bits, 2) for place in places)[self.window]
+            m.d.sync += passes.eq(within == step)
+            for group in range(groups):
+                some = places[group * _NEAR :][:_NEAR]
+                found = Array(self.digits[place % bits] for place in some)
+                m.d.sync += near[group].eq(found[self.window % _NEAR])
+            m.d.comb += digit[bit].eq(Mux(passes, near.bit_select(far, 1), gathered[bit]))
         return digit

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from .dsp import Dsp
 from .pipeline import Pipeline, Word
 
+NAME = "multiplier"
+"""How the names of a product's hardware multipliers begin."""
+
 LIMB_BITS = 17
 """Width of a limb of the schoolbook product at the leaves."""
 
@@ -31,10 +34,10 @@ FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=66)
 """Few multipliers and few registers."""
 
 
-def schoolbook(pipe: Pipeline, x: Word, y: Word) -> Word:
+def schoolbook(pipe: Pipeline, x: Word, y: Word, name: str) -> Word:
     """x * y by limbs. Products that do not overlap share a row, and the rows are summed."""
     if max(len(x), len(y)) <= Dsp.WIDTH:
-        return pipe.multiply(x, y)
+        return pipe.multiply(x, y, name)
     limbs = [
         [word.high(i).low(LIMB_BITS) for i in range(0, len(word), LIMB_BITS)] for word in (x, y)
     ]
@@ -45,38 +48,42 @@ def schoolbook(pipe: Pipeline, x: Word, y: Word) -> Word:
         for j in range(count_y):
             i = j + difference
             if 0 <= i < count_x:
-                product = pipe.multiply(limbs[0][i], limbs[1][j])
+                product = pipe.multiply(limbs[0][i], limbs[1][j], f"{name}_{i + j}_{i}")
                 row = row.join(product, LIMB_BITS * (i + j))
         rows.append(row)
     return pipe.total(rows).below((x.bound - 1) * (y.bound - 1) + 1)
 
 
-def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba) -> Word:
+def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba, name: str = NAME) -> Word:
     """x * y: three half-size products, recursively, down to leaves.
 
     ``xl yl + ((xl + xh)(yl + yh) - xl yl - xh yh) 2^h + xh yh 2^2h``.
+
+    A multiplier is named by its way down, in numbers that grow with the weight of its product: 0, 1
+    or 2 for a low, middle or high part; at a leaf, which columns of limbs, and which limb of ``x``.
     """
     width = max(len(x), len(y))
     bound = (x.bound - 1) * (y.bound - 1) + 1
     if width <= how.leaf_bits:
-        return schoolbook(pipe, x, y)
+        return schoolbook(pipe, x, y, name)
     half = width // 2
     if min(len(x), len(y)) <= half:
-        return _by_halves(pipe, x, y, half, how).below(bound)
+        return _by_halves(pipe, x, y, half, how, name).below(bound)
     (xl, xh), (yl, yh) = ((word.low(half), word.high(half)) for word in (x, y))
-    low = multiply(pipe, xl, yl, how)
-    high = multiply(pipe, xh, yh, how)
+    low = multiply(pipe, xl, yl, how, f"{name}_0")
+    high = multiply(pipe, xh, yh, how, f"{name}_2")
     fused = half <= how.fused_bits
-    cross = multiply(pipe, pipe.add(xl, xh, fused=fused), pipe.add(yl, yh, fused=fused), how)
+    sums = [pipe.add(one, other, fused=fused) for one, other in ((xl, xh), (yl, yh))]
+    cross = multiply(pipe, *sums, how, f"{name}_1")
     middle_bound = (xl.bound - 1) * (yh.bound - 1) + (xh.bound - 1) * (yl.bound - 1) + 1
     outer = pipe.add(low, high, fused=fused)
     middle = pipe.subtract(cross, outer, bound=middle_bound)
     return pipe.add(low.join(high, 2 * half), middle.shift(half), bound=bound)
 
 
-def _by_halves(pipe: Pipeline, x: Word, y: Word, half: int, how: Karatsuba) -> Word:
+def _by_halves(pipe: Pipeline, x: Word, y: Word, half: int, how: Karatsuba, name: str) -> Word:
     """x * y where one operand is no longer than half the other: two products."""
     long, short = (x, y) if len(x) > len(y) else (y, x)
-    low = multiply(pipe, long.low(half), short, how)
-    high = multiply(pipe, long.high(half), short, how)
+    low = multiply(pipe, long.low(half), short, how, f"{name}_0")
+    high = multiply(pipe, long.high(half), short, how, f"{name}_2")
     return pipe.add(low, high.shift(half))

@@ -149,11 +149,11 @@ class Pipeline:
             bits += self._made(value, stop - start, time, fused)
         return Word(tuple(bits), max(one.bound, zero.bound))
 
-    def multiply(self, x: Word, y: Word) -> Word:
-        """x * y in one DSP block, both below 2^18."""
+    def multiply(self, x: Word, y: Word, name: str) -> Word:
+        """x * y in one DSP block, both below 2^18; ``name`` is the block's."""
         assert max(len(x), len(y)) <= Dsp.WIDTH
         time = max(x.time, y.time)
-        self.m.submodules += (dsp := Dsp())
+        self.m.submodules[name] = dsp = Dsp()
         self.m.d.comb += [dsp.a.eq(self.value(x, time)), dsp.b.eq(self.value(y, time))]
         wire = Wire(dsp.p, time + Dsp.latency)
         bits = tuple((wire, i) for i in range(2 * Dsp.WIDTH))

@@ -24,6 +24,9 @@ _HEAD_BYTES = 2 * HEAD_UNIT_BYTES
 WORD_BITS = 32
 """Bits of a word of a result."""
 
+_WIDE_BITS = 64
+"""Bits of a word of SHA-512."""
+
 
 def sha512_request_layout(job_width: int, page_width: int) -> data.StructLayout:
     """Shape of :class:`Sha512Lane`'s requests."""
@@ -83,7 +86,7 @@ class Sha512Lane(wiring.Component):
 
     Timing
     ------
-    84 clocks a block and 5, from the edge that takes a request to the first that may take a word of
+    84 clocks a block and 6, from the edge that takes a request to the first that may take a word of
     its result, if head and pool are never late (measured: README of this folder). A word a clock;
     the next request is taken after the last.
 
@@ -121,15 +124,12 @@ class Sha512Lane(wiring.Component):
         chunks = stream.Signature(Chunk).create()
         wiring.connect(m, registered(m, chunks), padder.chunks)
         head_chunks, in_head = Signal(range(_HEAD_BYTES // CHUNK_BYTES + 1)), Signal()
-        digest, index = sha.digest.payload, Signal(range(len(sha.digest.payload) // WORD_BITS))
         words = _words(m, self.result)
-        octets = Cat(digest[i : i + 8] for i in reversed(range(0, len(digest), 8)))
+        given = self._give(m, sha.digest, words)
         m.d.comb += [
             reader.request.payload.eq(self.request.p.location),
             self.result.p.job.eq(job),
             self.result.p.check.eq(reader.check),
-            words.p.word.eq(octets.word_select(index, WORD_BITS)),
-            words.p.last.eq(index.all()),
             chunks.payload.eq(reader.chunks.payload),
             chunks.valid.eq(Mux(in_head, self.head.valid, reader.chunks.valid)),
             self.head.ready.eq(chunks.ready & in_head),
@@ -165,16 +165,38 @@ class Sha512Lane(wiring.Component):
             passes = reader.chunks.valid & reader.chunks.ready & reader.chunks.p.last
             with m.State("message"), m.If(passes):
                 m.next = "result"
-            with m.State("result"):
-                m.d.comb += [
-                    words.valid.eq(sha.digest.valid),
-                    sha.digest.ready.eq(words.ready & words.p.last),
-                ]
-                with m.If(words.valid & words.ready):
-                    m.d.sync += index.eq(index + 1)
-                    with m.If(words.p.last):
-                        m.next = "idle"
+            with m.State("result"), m.If(given):
+                m.next = "idle"
         return m
+
+    def _give(self, m: Module, digest: Any, words: Any) -> Value:
+        """The digest by ``words``, its octets turned round; when the last is taken.
+
+        It passes in words as wide as the hash unit's, of which each is sent in parts.
+        """
+        octets = Cat(digest.p[i : i + 8] for i in reversed(range(0, len(digest.p), 8)))
+        wide = data.StructLayout({"word": _WIDE_BITS, "last": 1})
+        chosen = stream.Signature(wide).create()
+        index = Signal(range(len(octets) // _WIDE_BITS))
+        part = Signal(range(_WIDE_BITS // WORD_BITS))
+        m.d.comb += [
+            chosen.p.word.eq(octets.word_select(index, _WIDE_BITS)),
+            chosen.p.last.eq(index.all()),
+            chosen.valid.eq(digest.valid),
+            digest.ready.eq(chosen.ready & index.all()),
+        ]
+        with m.If(chosen.valid & chosen.ready):
+            m.d.sync += index.eq(index + 1)
+        passing = registered(m, chosen)
+        m.d.comb += [
+            words.valid.eq(passing.valid),
+            words.p.word.eq(passing.p.word.word_select(part, WORD_BITS)),
+            words.p.last.eq(passing.p.last & part.all()),
+            passing.ready.eq(words.ready & part.all()),
+        ]
+        with m.If(words.valid & words.ready):
+            m.d.sync += part.eq(part + 1)
+        return words.valid & words.ready & words.p.last
 
 
 class EcdsaLane(wiring.Component):

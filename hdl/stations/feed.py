@@ -60,7 +60,7 @@ class Feed(wiring.Component):
     alarm : Out({enable, job})
         A secret, public key or digest that the job needs is not what was stored.
 
-    Timing: a word is read in 6 clocks, from the outbox in as many as that takes, and leaves in 4 if
+    Timing: a word is read in 7 clocks, from the outbox in as many as that takes, and leaves in 4 if
     the lane takes it.
 
     Security: all that is read here is secret but the public key and the outbox. A word has left its
@@ -183,8 +183,8 @@ class Feed(wiring.Component):
         """Read ``part`` into ``word`` while ``asking``; ``found`` with its last limb."""
         secret, public, outbox, record = self.secret, self.public, self.outbox, self.record
         asked, arrived = Signal(range(LIMBS + 1)), Signal(range(LIMBS))
-        wants, taken, arrives, checks, comes = (*(Signal() for _ in range(4)), Signal(2))
-        limb, damaged = Signal(LIMB_BITS), Signal()
+        wants, taken, arrives, stored, comes = (*(Signal() for _ in range(4)), Signal(2))
+        limb, damaged, kept = Signal(LIMB_BITS), Signal(), Signal(LIMB_BITS)
         m.d.comb += [
             wants.eq(asking & (asked != LIMBS)),
             taken.eq(secret.en | public.want | (outbox.want & self.outbox_taken)),
@@ -199,8 +199,8 @@ class Feed(wiring.Component):
             limb.eq(self.outbox_limb),
             damaged.eq(self.outbox_damaged),
             arrives.eq(comes[-1] | self.outbox_found),
-            found.eq(arrives & arrived.all()),
-            self.alarm.enable.eq(checks & damaged),
+            found.eq(stored & arrived.all()),
+            self.alarm.enable.eq(stored & damaged),
         ]
         with m.If(record.kind == Kind.SIGN_ED25519):
             m.d.comb += secret.index.eq(keystore.Word.PREFIX)
@@ -219,13 +219,17 @@ class Feed(wiring.Component):
                 ]
             with m.Default():
                 m.d.comb += outbox.want.eq(wants)
-        m.d.sync += [comes.eq(Cat(secret.en | public.want, comes)), checks.eq(arrives)]
+        m.d.sync += [
+            comes.eq(Cat(secret.en | public.want, comes)),
+            stored.eq(arrives),
+            kept.eq(Mux(arrives, limb, 0)),
+        ]
         with m.If(taken):
             m.d.sync += asked.eq(asked + 1)
         with m.If(~asking):
             m.d.sync += asked.eq(0)
-        with m.If(arrives):
-            m.d.sync += [word.eq(shifted(word, limb)), arrived.eq(arrived + 1)]
+        with m.If(stored):
+            m.d.sync += [word.eq(shifted(word, kept)), arrived.eq(arrived + 1)]
 
     def _send(self, m: Module, signs: Signal, word: Signal, sent: Signal) -> None:
         """Let ``word`` leave by the valid stream, zeros behind it; ``sent`` with its end."""

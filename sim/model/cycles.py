@@ -63,21 +63,21 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=55, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=56, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=51, slots=13, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(4, interval=4, latency=52, slots=13, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
-    5, interval=1, latency=47, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
+    5, interval=1, latency=48, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
-FEED_CLOCKS = {"nonce": 27, "secret": 14, "point": 33}
+FEED_CLOCKS = {"nonce": 29, "secret": 15, "point": 36}
 """Clocks in which the Feed station reads and hands over what a lane hashes first: an ECDSA key and
 a digest; the prefix of an Ed25519 key; R and the public key."""
 
@@ -248,7 +248,7 @@ class Simulation:
                 # FIPS 180-4: a byte 80 and 16 bytes of length follow
                 head, feed = (64, "point") if number else (32, "secret")
                 blocks = -(-(head + self.size.message_bytes + 17) // 128)
-                clocks = FEED_CLOCKS[feed] + blocks * block_clocks(512) + 4 + RESULT_CLOCKS
+                clocks = FEED_CLOCKS[feed] + blocks * block_clocks(512) + 5 + RESULT_CLOCKS
                 yield from self._lane("sha512", clocks)
             elif station == Station.NONCE:
                 clocks = FEED_CLOCKS["nonce"] + rfc6979.LOAD_CLOCKS + RESULT_CLOCKS

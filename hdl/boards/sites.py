@@ -1,0 +1,73 @@
+"""Where the multipliers go: beside those whose products they are added to.
+
+A placer moves one multiplier at a time, and where nearly all are taken it cannot sort them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from intaglio.hdl.field.karatsuba import NAME
+
+_BLOCK = (0, 1, 4, 5)
+"""Columns of a DSP block that have a multiplier, from its first on; each is named after its own."""
+
+
+def _blocks(*runs: range) -> list[int]:
+    return [column for run in runs for column in run]
+
+
+_SMALLEST = ((13,), _blocks(range(4, 23, 9), range(33, 61, 9)))
+
+_ROWS: dict[str, tuple[tuple[int, ...], list[int]]] = {
+    "12F": _SMALLEST,
+    "25F": _SMALLEST,
+    "45F": ((22, 46), _blocks(range(4, 32, 9), range(42, 79, 9))),
+    "85F": ((10, 34, 58), _blocks(range(4, 59, 9), range(69, 115, 9))),
+}
+"""Of each size of ECP5, the rows with DSP blocks and the columns these begin in, as in the tile
+grids of Project Trellis, https://github.com/YosysHQ/prjtrellis-db."""
+
+_MULTIPLIER = re.compile(rf"\b{NAME}((?:_\d+)+)\.")
+
+
+def settle(netlist: Mapping[str, Any], device: str) -> None:
+    """Give each hardware multiplier of a ``netlist``, as yosys writes it, a site of its own.
+
+    They are in the order of their names, see :func:`intaglio.hdl.field.karatsuba.multiply`, from
+    west to east, in the fewest rows that have room, a like number in each; if they are more than
+    sites, none is given any, and place and route will say so. ``device`` is a part of
+    :attr:`.Board.device`'s form.
+    """
+    cells = {
+        tuple(map(int, found[1].split("_")[1:])): cell
+        for module in netlist["modules"].values()
+        for name, cell in module["cells"].items()
+        if cell["type"] == "MULT18X18D" and (found := _MULTIPLIER.search(name))
+    }
+    for order, site in zip(sorted(cells), _sites(device, len(cells)), strict=False):
+        cells[order]["attributes"]["BEL"] = site
+
+
+def _sites(device: str, count: int) -> list[str]:
+    """``count`` sites, row by row."""
+    rows, blocks = _ROWS[device.split("-")[1]]
+    columns = [(block + at, at) for block in blocks for at in _BLOCK]
+    needed = -(-count // len(columns))
+    if needed not in range(1, len(rows) + 1):
+        return []
+    first = (len(rows) - needed) // 2
+    shares = [count * (i + 1) // needed - count * i // needed for i in range(needed)]
+    return [
+        f"X{column}/Y{row}/MULT18_{at}"
+        for row, share in zip(rows[first:], shares, strict=False)
+        for column, at in _middle(columns, share)
+    ]
+
+
+def _middle(columns: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    """``count`` of these in the middle, beginning with a block."""
+    start = (len(columns) - count) // 2 // len(_BLOCK) * len(_BLOCK)
+    return columns[start:][:count]
