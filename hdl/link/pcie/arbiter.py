@@ -24,7 +24,7 @@ class Arbiter(wiring.Component):
     o : Out(stream of Packet(32))
         All of them.
 
-    Timing: no clock. A DW that was taken from a source has left.
+    Timing: a clock to choose a TLP, none for its DWs: one that was taken from a source has left.
     """
 
     def __init__(self, sources: int) -> None:
@@ -37,22 +37,19 @@ class Arbiter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        inside, held, chosen = Signal(), Signal(range(self.sources)), Signal(range(self.sources))
+        chosen = Signal(self.sources)
         inputs = [getattr(self, f"i_{n}") for n in range(self.sources)]
-        for n, source in reversed(list(enumerate(inputs))):
-            with m.If(source.valid):
-                m.d.comb += chosen.eq(n)
-        with m.If(inside):
-            m.d.comb += chosen.eq(held)
+        with m.If(chosen == 0):
+            for n, source in reversed(list(enumerate(inputs))):
+                with m.If(source.valid):
+                    m.d.sync += chosen.eq(1 << n)
         for n, source in enumerate(inputs):
-            with m.If(chosen == n):
+            with m.If(chosen[n]):
                 m.d.comb += [
                     self.o.valid.eq(source.valid),
                     self.o.payload.eq(source.payload),
                     source.ready.eq(self.o.ready),
                 ]
-        with m.If(self.o.valid):
-            m.d.sync += [held.eq(chosen), inside.eq(1)]
-            with m.If(self.o.ready & self.o.payload.last):
-                m.d.sync += inside.eq(0)
+        with m.If(self.o.valid & self.o.ready & self.o.payload.last):
+            m.d.sync += chosen.eq(0)
         return m

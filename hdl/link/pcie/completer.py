@@ -1,6 +1,6 @@
 """Requests of the host: writes go to the registers, reads are answered from them."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,10 +12,17 @@ BOUNDARY_DWS = 128 // tlp.DW_BYTES
 """Completions of an endpoint may be split only where an address is a multiple of 128 bytes."""
 
 Bus = wiring.Signature(
-    {"address": Out(10), "write": Out(1), "data": Out(32), "enables": Out(4), "word": In(32)}
+    {
+        "write": Out(1),
+        "write_address": Out(10),
+        "data": Out(32),
+        "enables": Out(4),
+        "address": Out(10),
+        "word": In(32),
+    }
 )
-"""Registers as the completer sees them: address of a 32-bit word, byte enables of a write, and the
-word read one clock after its address."""
+"""Registers as the completer sees them: addresses of 32-bit words, byte enables of a write, and the
+word at ``address`` two clocks later."""
 
 _Awaiting = data.StructLayout({"request": tlp.RequestHeader, "served": 1})
 
@@ -48,9 +55,9 @@ class Completer(wiring.Component):
     busy : Out(1)
         Something is to be answered.
 
-    Timing: three clocks a DW read, five a completion's header. A write takes place in the clock its
-    DW is taken. Reads that wait hold up nothing until ``depth`` of them do: completions behind them
-    must arrive, or the reads of both sides could wait for each other.
+    Timing: four clocks a DW read, five a completion's header. A write takes place in the clock
+    after its DW is taken. Reads that wait hold up nothing until ``depth`` of them do: completions
+    behind them must arrive, or the reads of both sides could wait for each other.
     """
 
     request: In(tlp.RequestHeader)
@@ -79,8 +86,7 @@ class Completer(wiring.Component):
             with m.Case(*tlp.READS):
                 m.d.comb += is_read.eq(1)
 
-        place, taken = Signal(10), Signal()
-        entry = Signal(_Awaiting)
+        place, taken, entry = Signal(10), Signal(), Signal(_Awaiting)
         m.d.comb += [
             entry.request.eq(header),
             entry.served.eq(is_read),
@@ -88,24 +94,21 @@ class Completer(wiring.Component):
             queue.w_en.eq(self.requests.valid & ~is_write & beat.last),
             self.requests.ready.eq(is_write | ~beat.last | queue.w_rdy),
             taken.eq(self.requests.valid & self.requests.ready),
-            self.bus.write.eq(taken & is_write & ~header.poisoned & ~beat.empty),
-            self.bus.data.eq(beat.data),
-            self.bus.enables.eq(0xF),
             self.unsupported.eq(taken & beat.last & ~is_read & (~is_write | header.poisoned)),
             self.posted_only.eq(queue.level >= self.depth // 2),
-            self.busy.eq((queue.level != 0) | self.o.valid),
+            self.busy.eq((queue.level != 0) | self.o.valid | self.bus.write),
         ]
-        with m.If(place == 0):
-            m.d.comb += self.bus.enables.eq(header.first_be)
-        with m.Elif(beat.last):
-            m.d.comb += self.bus.enables.eq(header.last_be)
+        m.d.sync += [
+            self.bus.write.eq(taken & is_write & ~header.poisoned & ~beat.empty),
+            self.bus.data.eq(beat.data),
+            self.bus.enables.eq(
+                Mux(place == 0, header.first_be, Mux(beat.last, header.last_be, 0xF))
+            ),
+            self.bus.write_address.eq(header.address[2:12] + place),
+        ]
+        m.d.comb += self.bus.address.eq(self._answer(m, queue))
         with m.If(taken):
             m.d.sync += place.eq(Mux(beat.last, 0, place + 1))
-
-        read_address = self._answer(m, queue)
-        m.d.comb += self.bus.address.eq(
-            Mux(self.bus.write, header.address[2:12] + place, read_address)
-        )
         return m
 
     def _answer(self, m: Module, queue: fifo.SyncFIFOBuffered) -> Signal:
@@ -115,29 +118,11 @@ class Completer(wiring.Component):
         left, part, place = Signal(range(1025)), Signal(range(BOUNDARY_DWS + 1)), Signal(2)
         address, bytes_left, begun = Signal(10), Signal(range(4097)), Signal()
         first_offset, last_offset = _offsets(m, request)
-        to_boundary = Signal(range(BOUNDARY_DWS + 1))
-        kind = Signal(tlp.Kind)
+        to_boundary, lower = Signal(range(BOUNDARY_DWS + 1)), Signal(7)
         m.d.comb += to_boundary.eq(BOUNDARY_DWS - address[: (BOUNDARY_DWS - 1).bit_length()])
-        locked = Cat(request.kind == k for k in tlp.LOCKED_READS).any()
-        m.d.comb += kind.eq(
-            Mux(
-                waiting.served,
-                tlp.Kind.COMPLETION_DATA,
-                Mux(locked, tlp.Kind.COMPLETION_LOCKED, tlp.Kind.COMPLETION),
-            )
-        )
-        lower = Signal(7)
         with m.If(waiting.served):
             m.d.comb += lower.eq(Cat(Mux(begun, 0, first_offset), address[:5]))
-        words = tlp.completion_words(
-            kind=kind,
-            status=Mux(waiting.served, tlp.Status.SUCCESS, tlp.Status.UNSUPPORTED),
-            request=request,
-            length=part,
-            byte_count=bytes_left,
-            lower_address=lower,
-            bdf=self.bdf,
-        )
+        words = self._header(m, waiting, part, bytes_left, lower)
         output = self.o
         with m.FSM():
             with m.State("idle"):
@@ -170,16 +155,11 @@ class Completer(wiring.Component):
                         with m.If(~waiting.served):
                             m.d.comb += queue.r_en.eq(1)
                             m.next = "idle"
-            with m.State("fetch"), m.If(~self.bus.write):
-                m.next = "latch"
-            word = Signal(32)
-            with m.State("latch"):
-                m.d.sync += word.eq(self.bus.word)
-                m.next = "send"
+            fetched = self._fetch(m)
             with m.State("send"):
                 m.d.comb += [
                     output.valid.eq(1),
-                    output.payload.data.eq(reverse_bytes(word)),
+                    output.payload.data.eq(reverse_bytes(fetched)),
                     output.payload.last.eq(part == 1),
                 ]
                 with m.If(output.ready):
@@ -197,6 +177,40 @@ class Completer(wiring.Component):
                     with m.Elif(part == 1):
                         m.next = "part"
         return address
+
+    def _header(
+        self, m: Module, waiting: data.View, part: Signal, bytes_left: Signal, lower: Signal
+    ) -> list[Value]:
+        kind = Signal(tlp.Kind)
+        locked = Cat(waiting.request.kind == k for k in tlp.LOCKED_READS).any()
+        m.d.comb += kind.eq(
+            Mux(
+                waiting.served,
+                tlp.Kind.COMPLETION_DATA,
+                Mux(locked, tlp.Kind.COMPLETION_LOCKED, tlp.Kind.COMPLETION),
+            )
+        )
+        return tlp.completion_words(
+            kind=kind,
+            status=Mux(waiting.served, tlp.Status.SUCCESS, tlp.Status.UNSUPPORTED),
+            request=waiting.request,
+            length=part,
+            byte_count=bytes_left,
+            lower_address=lower,
+            bdf=self.bdf,
+        )
+
+    def _fetch(self, m: Module) -> Signal:
+        """A word of the registers, whose address stands."""
+        word = Signal(32)
+        with m.State("fetch"):
+            m.next = "look"
+        with m.State("look"):
+            m.next = "latch"
+        with m.State("latch"):
+            m.d.sync += word.eq(self.bus.word)
+            m.next = "send"
+        return word
 
 
 def _offsets(m: Module, request: data.View) -> tuple[Signal, Signal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,8 +43,9 @@ class Counters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for name in COUNTED:
-            count = getattr(self, name)
-            m.d.sync += count.eq(count + getattr(self, f"{name}_pulses"))
-            with m.If(self.clear):
-                m.d.sync += count.eq(0)
+            count, pulses = getattr(self, name), Signal(2, name=f"{name}_new")
+            m.d.sync += [
+                pulses.eq(getattr(self, f"{name}_pulses")),
+                count.eq(Mux(self.clear, 0, count + pulses)),
+            ]
         return m

@@ -129,19 +129,7 @@ class Deliverer(wiring.Component):
                 self._refuse(m, job, word, count)
                 with m.If(self.refusals.ready):
                     m.next = "purge"
-            with m.State("purge"):
-                m.d.comb += self.wipe.valid.eq(unwiped != 0)
-                m.d.sync += place.eq(0)
-                with m.If(unwiped == 0):
-                    m.next = "clear"
-            with m.State("clear"):
-                here = Cat(place[: SLOT_DWS.bit_length() - 1], job.slot)
-                m.d.comb += [self.wipe.valid.eq(1), self.wipe.payload.eq(here)]
-                with m.If(self.wipe.ready):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(place == SLOT_DWS - 1):
-                        m.d.comb += [self.jobs.ready.eq(1), self.freed.enable.eq(1)]
-                        m.next = "wait"
+            self._purge(m, job, place, unwiped)
         after = message_at + 1
         in_message = fsm.ongoing("send") | fsm.ongoing("purge")
         with m.If(in_message & self.wipe.valid & self.wipe.ready):
@@ -150,6 +138,22 @@ class Deliverer(wiring.Component):
                 unwiped.eq(unwiped - 1),
             ]
         return m
+
+    def _purge(self, m: Module, job: data.View, place: Signal, unwiped: Signal) -> None:
+        """Zeroise what is left of the message, then the slot, and give both back."""
+        with m.State("purge"):
+            m.d.comb += self.wipe.valid.eq(unwiped != 0)
+            m.d.sync += place.eq(0)
+            with m.If(unwiped == 0):
+                m.next = "clear"
+        with m.State("clear"):
+            here = Cat(place[: SLOT_DWS.bit_length() - 1], job.slot)
+            m.d.comb += [self.wipe.valid.eq(1), self.wipe.payload.eq(here)]
+            with m.If(self.wipe.ready):
+                m.d.sync += place.eq(place + 1)
+                with m.If(place == SLOT_DWS - 1):
+                    m.d.comb += [self.jobs.ready.eq(1), self.freed.enable.eq(1)]
+                    m.next = "wait"
 
     def _shift(self, m: Module, word: Signal, word_valid: Signal) -> Signal:
         """Bytes of the words, as many as are left."""

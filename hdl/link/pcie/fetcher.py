@@ -136,12 +136,12 @@ class Fetcher(wiring.Component):
         self._message_taken = wants_message & ~waits
         m.d.comb += [
             index.eq(fetched & ((1 << self.log2) - 1)[: len(index)]),
-            address.eq(self.base + index * wire_ring.DESCRIPTOR.size),
             fetches.eq(self.fetching & room & self.behind & ~(waits | wants_message)),
             self.behind.eq(fetched != self.doorbell),
             self.read.valid.eq(waits),
             self.read.payload.eq(read),
         ]
+        m.d.sync += address.eq(self.base + index * wire_ring.DESCRIPTOR.size)
         with m.If(self.read.ready):
             m.d.comb += unwanted.bit_select(read.slot, 1).eq(1)
             m.d.sync += waits.eq(0)
@@ -175,14 +175,18 @@ class Fetcher(wiring.Component):
         words = {n: Signal(32, name=f"word_{n}") for n in needed}
         step, slot = Signal(range(len(needed))), Signal(range(self.slots))
         length, where, address = (_field(words, name) for name in _LOOKED_AT)
-        job, size = Signal(self._job), Signal(range(MESSAGE_DWS + 1))
+        job, judged = Signal(self._job), Signal(self._job)
+        size = Signal(range(MESSAGE_DWS + 1))
         start, used = Signal(range(self.words), init=self.first_word), Signal(range(self.words))
         allotted, fits, failed = Signal(range(self.words)), Signal(), Signal()
-        m.d.comb += [
+        refused = Signal()
+        m.d.sync += [
             size.eq((length + DW_BYTES - 1)[2:]),
             fits.eq(self.words - self.first_word - used >= size),
+        ]
+        m.d.comb += [
             failed.eq(self.faulty.bit_select(slot, 1)),
-            self._fields(job, slot, length, where, start),
+            self._fields(judged, slot, length, where, start),
             queue.w_data.eq(job),
             message.address.eq(address[2:]),
             message.length.eq(size),
@@ -190,27 +194,23 @@ class Fetcher(wiring.Component):
             message.slot.eq(slot),
             self.view.address.eq(slot * SLOT_DWS + Array(needed)[step]),
         ]
-        self._status(m, job, failed, length, where, address)
+        self._status(m, judged, failed, length, where, address)
         fetches = job.message & (job.status == Status.OK)
+        m.d.sync += allotted.eq(0)
         with m.FSM(name="judge"):
             with m.State("wait"):
                 m.d.sync += step.eq(0)
                 with m.If(more & self.complete.bit_select(slot, 1)):
                     m.next = "look"
                     with m.If(failed):
-                        m.next = "pass"
-            with m.State("look"):
-                m.d.comb += self.view.enable.eq(1)
-                with m.If(self.granted):
-                    m.next = "capture"
-            with m.State("capture"):
-                for n, word in enumerate(words.values()):
-                    with m.If(step == n):
-                        m.d.sync += word.eq(self.data)
-                m.d.sync += step.eq(step + 1)
-                m.next = "look"
-                with m.If(step == len(needed) - 1):
-                    m.next = "pass"
+                        m.next = "judge"
+            self._look(m, list(words.values()), step)
+            with m.State("judge"):
+                m.d.sync += [
+                    job.eq(judged),
+                    refused.eq(~failed & (judged.status != Status.OK)),
+                ]
+                m.next = "pass"
             with m.State("pass"):
                 m.d.comb += wants_message.eq(fetches & fits & queue.w_rdy)
                 with m.If(queue.w_rdy & (~fetches | self._message_taken)):
@@ -218,14 +218,31 @@ class Fetcher(wiring.Component):
                     m.d.sync += slot.eq(slot + 1)
                     m.next = "wait"
                     with m.If(fetches):
-                        m.d.comb += allotted.eq(size)
+                        m.d.sync += allotted.eq(size)
                         end = start + size
                         over = end >= self.words
                         m.d.sync += start.eq(Mux(over, end - (self.words - self.first_word), end))
-        freed = Mux(self.freed.enable, self.freed.words, 0)
-        m.d.sync += used.eq(used + allotted - freed)
-        refused = ~failed & (job.status != Status.OK)
+        freed = Signal(range(self.words))
+        m.d.sync += [
+            freed.eq(Mux(self.freed.enable, self.freed.words, 0)),
+            used.eq(used + allotted - freed),
+        ]
         m.d.comb += self.bad_descriptor.eq(self.taken & refused)
+
+    def _look(self, m: Module, words: list[Signal], step: Signal) -> None:
+        """``words`` of the descriptor, one after the other."""
+        with m.State("look"):
+            m.d.comb += self.view.enable.eq(1)
+            with m.If(self.granted):
+                m.next = "capture"
+        with m.State("capture"):
+            for n, word in enumerate(words):
+                with m.If(step == n):
+                    m.d.sync += word.eq(self.data)
+            m.d.sync += step.eq(step + 1)
+            m.next = "look"
+            with m.If(step == len(words) - 1):
+                m.next = "judge"
 
     def _fields(
         self, job: data.View, slot: Value, length: Value, where: Value, start: Value

@@ -133,7 +133,7 @@ class Dispatcher(wiring.Component):
                 m.d.comb += message.eq(1)
 
         beat, sends, accepted = Signal(tlp.Beat), Signal(), Signal()
-        left = Signal(range(1025))
+        left, ends = Signal(range(1025)), Signal()
         m.d.comb += [
             self.requests.payload.eq(beat),
             self.completions.payload.eq(beat),
@@ -144,7 +144,7 @@ class Dispatcher(wiring.Component):
             ),
             beat.data.eq(Mux(has_data, reverse_bytes(self.i.payload.data), 0)),
             beat.empty.eq(~has_data),
-            beat.last.eq(~has_data | (left == 1)),
+            beat.last.eq(~has_data | ends),
         ]
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("header") | (place != 0) | self.i.valid)
@@ -173,7 +173,8 @@ class Dispatcher(wiring.Component):
                 with m.If(self.i.valid):
                     m.next = "header"
         with m.If(fsm.ongoing("header")):
-            m.d.sync += left.eq(Cat(words[0][:10], words[0][:10] == 0))
+            length = words[0][:10]
+            m.d.sync += [left.eq(Cat(length, length == 0)), ends.eq(length == 1)]
         with m.Elif(sends & accepted):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), ends.eq(left == 2)]
         return m

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from intaglio import wire
 from intaglio.hdl import layouts
-from intaglio.hdl.stream import Packet
+from intaglio.hdl.stream import Packet, registered
 from intaglio.wire_ring import Control
 
 from . import tlp
@@ -157,7 +157,7 @@ class PcieLink(wiring.Component):
         """The host's accesses to BAR 0."""
         dispatcher, completer = parts.dispatcher, parts.completer
         connect(m, flipped(self.rx), parts.filter.i)
-        connect(m, parts.filter.o, dispatcher.i)
+        connect(m, registered(m, parts.filter.o), dispatcher.i)
         connect(m, dispatcher.requests, completer.requests)
         connect(m, completer.bus, parts.registers.bus)
         connect(m, completer.o, parts.arbiter.i_0)

@@ -68,7 +68,7 @@ class Reader(wiring.Component):
     issued, done : Out({enable, slot}), Out({enable, slot, fault})
         A request was begun; one ended. A read is complete when it was taken and as many ended.
     write : Out({enable, address, data})
-        A word that came.
+        A word that came, a clock later; in time for ``done``.
     unexpected : Out(1)
         Pulse: a completion that no request awaits, or not like this, was dropped.
     idle : Out(1)
@@ -142,13 +142,6 @@ class Reader(wiring.Component):
             span.eq((tlp.LEAST_PAYLOAD_BYTES // tlp.DW_BYTES) << self.max_read_request),
             room.eq(span - (address[:10] & (span - 1)[:10])),
         ]
-        words, is_long = tlp.memory_words(
-            write=False,
-            address=Cat(0, 0, address),
-            length=part,
-            tag=tag,
-            bdf=self.bdf,
-        )
         self._entry_new = entry = Signal(self._entry)
         self._entry_write = Signal()
         self._entry_tag = tag
@@ -183,51 +176,59 @@ class Reader(wiring.Component):
                 with m.If(self._entry_taken):
                     m.d.comb += self.issued.enable.eq(1)
                     m.next = "send"
-            with m.State("send"):
-                m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.last.eq(place == 2 + is_long),
+            self._send(m, address, part, tag, place)
+            with m.State("advance"):
+                m.d.sync += [
+                    place.eq(0),
+                    tag.eq(tag + 1),
+                    left.eq(left - part),
+                    address.eq(address + part),
+                    target.eq(self._wrapped(target + part)),
                 ]
-                for n, word in enumerate(words):
-                    with m.If(place == n):
-                        m.d.comb += self.o.payload.data.eq(word)
-                with m.If(self.o.ready):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(self.o.payload.last):
-                        m.d.sync += [
-                            place.eq(0),
-                            tag.eq(tag + 1),
-                            left.eq(left - part),
-                            address.eq(address + part),
-                            target.eq(self._wrapped(target + part)),
-                        ]
-                        m.next = "part"
-                        with m.If(left == part):
-                            m.d.comb += self.read.ready.eq(1)
-                            m.next = "idle"
+                m.next = "part"
+                with m.If(left == part):
+                    m.d.comb += self.read.ready.eq(1)
+                    m.next = "idle"
+
+    def _send(self, m: Module, address: Signal, part: Signal, tag: Signal, place: Signal) -> None:
+        """The request itself, DW by DW; ``address`` is as it was a clock before."""
+        is_long = Signal()
+        m.d.sync += is_long.eq(address[30:].any())
+        words = tlp.memory_words(
+            write=False,
+            address=Cat(0, 0, address),
+            is_long=is_long,
+            length=part,
+            tag=tag,
+            bdf=self.bdf,
+        )
+        with m.State("send"):
+            m.d.comb += [
+                self.o.valid.eq(1),
+                self.o.payload.last.eq(place == 2 + is_long),
+            ]
+            for n, word in enumerate(words):
+                with m.If(place == n):
+                    m.d.comb += self.o.payload.data.eq(word)
+            with m.If(self.o.ready):
+                m.d.sync += place.eq(place + 1)
+                with m.If(self.o.payload.last):
+                    m.next = "advance"
 
     def _complete(self, m: Module, busy: Signal, abandoned: Signal, ages: Array) -> None:
         """What comes for the requests, and what does not."""
         header, beat = self.completion, self.completions.payload
         tag, swept = Signal(range(self.tags)), Signal(range(self.tags))
         found, entry = Signal(self._entry), Signal(self._entry)
-        known, fits, updates = Signal(), Signal(), Signal()
+        known, updates, looked = Signal(), Signal(), Signal()
         active = busy & ~abandoned
         m.d.comb += [
             self._lookup.addr.eq(Mux(self.completions.valid, header.tag, swept)),
             found.eq(self._lookup.data),
-            known.eq(
-                (header.tag < self.tags)
-                & (header.requester == self.bdf)
-                & active.bit_select(header.tag[: len(tag)], 1)
-            ),
-            fits.eq(
-                ~beat.empty
-                & (header.byte_count == found.left << 2)
-                & (header.length <= found.left)
-                & (header.lower_address == Cat(0, 0, found.lower))
-            ),
             self.done.slot.eq(entry.slot),
+        ]
+        m.d.sync += [
+            self.write.enable.eq(0),
             self.write.address.eq(entry.target),
             self.write.data.eq(beat.data),
         ]
@@ -238,33 +239,22 @@ class Reader(wiring.Component):
 
         with m.FSM(name="complete"):
             with m.State("lookup"):
-                m.d.sync += [entry.eq(found), tag.eq(header.tag)]
-                with m.If(self.completions.valid):
-                    with m.If(~known):
-                        m.next = "unexpected"
-                    with m.Elif(header.status != tlp.Status.SUCCESS):
-                        m.next = "refused"
-                    with m.Elif(fits):
-                        m.next = "data"
-                    with m.Else():
-                        m.next = "misfit"
-                with m.Elif(~tick):
-                    m.d.sync += swept.eq(swept + 1)
-                    self._sweep(m, swept, found, busy, active, abandoned, ages)
-            with m.State("data"):
-                m.d.comb += [
-                    self.completions.ready.eq(1),
-                    self.write.enable.eq(self.completions.valid & ~header.poisoned),
+                m.d.sync += [
+                    entry.eq(found),
+                    tag.eq(header.tag),
+                    known.eq(
+                        (header.tag < self.tags)
+                        & (header.requester == self.bdf)
+                        & active.bit_select(header.tag[: len(tag)], 1)
+                    ),
                 ]
+                m.d.sync += looked.eq(0)
                 with m.If(self.completions.valid):
-                    m.d.sync += [
-                        entry.target.eq(self._wrapped(entry.target + 1)),
-                        entry.left.eq(entry.left - 1),
-                        entry.lower.eq(entry.lower + 1),
-                        entry.refused.eq(entry.refused | header.poisoned),
-                    ]
-                    with m.If(beat.last):
-                        m.next = "update"
+                    m.next = "weigh"
+                with m.Elif(~tick):
+                    self._sweep(m, swept, looked, busy, active, abandoned, ages)
+            self._judge(m, known, entry)
+            self._take(m, entry)
             with m.State("update"):
                 m.next = "lookup"
                 with m.If(entry.left != 0):
@@ -275,24 +265,7 @@ class Reader(wiring.Component):
                         self.done.fault.eq(Mux(entry.refused, Fault.REFUSED, Fault.NONE)),
                     ]
                     m.d.sync += busy.bit_select(tag, 1).eq(0)
-            with m.State("refused"):
-                m.d.comb += [self.done.enable.eq(1), self.done.fault.eq(Fault.REFUSED)]
-                m.d.sync += busy.bit_select(tag, 1).eq(0)
-                m.next = "drop"
-            with m.State("misfit"):
-                m.d.comb += [self.done.enable.eq(1), self.done.fault.eq(Fault.MISFIT)]
-                m.d.sync += abandoned.bit_select(tag, 1).eq(1)
-                m.next = "unexpected"
-            with m.State("unexpected"):
-                m.d.comb += self.unexpected.eq(1)
-                m.next = "drop"
-            with m.State("late"):
-                m.d.comb += [self.done.enable.eq(1), self.done.fault.eq(Fault.LATE)]
-                m.next = "lookup"
-            with m.State("drop"):
-                m.d.comb += self.completions.ready.eq(1)
-                with m.If(self.completions.valid & beat.last):
-                    m.next = "lookup"
+            self._fail(m, busy, abandoned, tag)
 
         m.d.comb += [
             self._entry_taken.eq(~updates),
@@ -300,6 +273,64 @@ class Reader(wiring.Component):
             self._write.addr.eq(Mux(updates, tag, self._entry_tag)),
             self._write.data.eq(Mux(updates, entry, self._entry_new)),
         ]
+
+    def _judge(self, m: Module, known: Signal, entry: data.View) -> None:
+        """Whether a completion is what ``entry`` awaits."""
+        header, fits = self.completion, Signal()
+        with m.State("weigh"):
+            m.d.sync += fits.eq(
+                ~self.completions.payload.empty
+                & (header.byte_count == entry.left << 2)
+                & (header.length <= entry.left)
+                & (header.lower_address == Cat(0, 0, entry.lower))
+            )
+            m.next = "judge"
+        with m.State("judge"):
+            with m.If(~known):
+                m.next = "unexpected"
+            with m.Elif(header.status != tlp.Status.SUCCESS):
+                m.next = "refused"
+            with m.Elif(fits):
+                m.next = "data"
+            with m.Else():
+                m.next = "misfit"
+
+    def _take(self, m: Module, entry: data.View) -> None:
+        """The payload of a completion."""
+        poisoned = self.completion.poisoned
+        with m.State("data"):
+            m.d.comb += self.completions.ready.eq(1)
+            with m.If(self.completions.valid):
+                m.d.sync += [
+                    self.write.enable.eq(~poisoned),
+                    entry.target.eq(self._wrapped(entry.target + 1)),
+                    entry.left.eq(entry.left - 1),
+                    entry.lower.eq(entry.lower + 1),
+                    entry.refused.eq(entry.refused | poisoned),
+                ]
+                with m.If(self.completions.payload.last):
+                    m.next = "update"
+
+    def _fail(self, m: Module, busy: Signal, abandoned: Signal, tag: Signal) -> None:
+        """What becomes of a request that got no data, and of a completion without a request."""
+        with m.State("refused"):
+            m.d.comb += [self.done.enable.eq(1), self.done.fault.eq(Fault.REFUSED)]
+            m.d.sync += busy.bit_select(tag, 1).eq(0)
+            m.next = "drop"
+        with m.State("misfit"):
+            m.d.comb += [self.done.enable.eq(1), self.done.fault.eq(Fault.MISFIT)]
+            m.d.sync += abandoned.bit_select(tag, 1).eq(1)
+            m.next = "unexpected"
+        with m.State("unexpected"):
+            m.d.comb += self.unexpected.eq(1)
+            m.next = "drop"
+        with m.State("late"):
+            m.d.comb += [self.done.enable.eq(1), self.done.fault.eq(Fault.LATE)]
+            m.next = "lookup"
+        with m.State("drop"):
+            m.d.comb += self.completions.ready.eq(1)
+            with m.If(self.completions.valid & self.completions.payload.last):
+                m.next = "lookup"
 
     def _tick(self, m: Module, busy: Signal, ages: Array) -> Signal:
         """Age what is in flight: half of the ages are no less than ``timeout_clocks``."""
@@ -317,16 +348,23 @@ class Reader(wiring.Component):
         self,
         m: Module,
         swept: Signal,
-        found: data.View,
+        looked: Signal,
         busy: Signal,
         active: Signal,
         abandoned: Signal,
         ages: Array,
     ) -> None:
-        """Give one tag up, or set it free, if it is time."""
-        age = ages[swept]
-        with m.If(active.bit_select(swept, 1) & (age >= AGES // 2)):
-            m.d.sync += abandoned.bit_select(swept, 1).eq(1)
-            m.next = "late"
-        with m.Elif(busy.bit_select(swept, 1) & (age == AGES - 1)):
-            m.d.sync += busy.bit_select(swept, 1).eq(0)
+        """Look at one tag, then give it up, or set it free, if it is time."""
+        age, late, over = ages[swept], Signal(), Signal()
+        m.d.sync += [
+            late.eq(active.bit_select(swept, 1) & (age >= AGES // 2)),
+            over.eq(busy.bit_select(swept, 1) & (age == AGES - 1)),
+            looked.eq(~looked),
+        ]
+        with m.If(looked):
+            m.d.sync += swept.eq(swept + 1)
+            with m.If(late):
+                m.d.sync += abandoned.bit_select(swept, 1).eq(1)
+                m.next = "late"
+            with m.Elif(over):
+                m.d.sync += busy.bit_select(swept, 1).eq(0)

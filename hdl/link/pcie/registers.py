@@ -13,6 +13,7 @@ from intaglio.wire_ring import Access, Register
 from .completer import Bus
 
 _WORD_BYTES = 4
+_LOW_BITS = 3
 WRITABLE = tuple(r for r in wire_ring.REGISTERS if r.access is Access.WRITE)
 READABLE = tuple(r for r in wire_ring.REGISTERS if r.access is Access.READ)
 
@@ -31,7 +32,7 @@ class Registers(wiring.Component):
     NAME_next : Out(8 * size), NAME_written : Out(1)
         For each writable one: the value that a write leaves it with, in the clock of the write.
 
-    Timing: a word is read one clock after its address. Words without a name read 0.
+    Timing: a word is read two clocks after its address. Words without a name read 0.
     """
 
     def __init__(self) -> None:
@@ -45,20 +46,30 @@ class Registers(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word = Signal(32)
-        identity = self.identity.as_value()
-        with m.Switch(self.bus.address):
-            for n in range(wire.IDENTITY.size // _WORD_BYTES):
-                with m.Case(wire_ring.IDENTITY_OFFSET // _WORD_BYTES + n):
-                    m.d.comb += word.eq(identity.word_select(n, 32))
-            for register in wire_ring.REGISTERS:
-                for n, part in enumerate(_words(getattr(self, register.name))):
-                    with m.Case(register.offset // _WORD_BYTES + n):
-                        m.d.comb += word.eq(part)
-        m.d.sync += self.bus.word.eq(word)
+        self._read(m)
         for register in WRITABLE:
             self._write(m, register)
         return m
+
+    def _read(self, m: Module) -> None:
+        """Words by the low bits of the address first, then by the others: a clock each."""
+        identity = self.identity.as_value()
+        words = {
+            wire_ring.IDENTITY_OFFSET // _WORD_BYTES + n: identity.word_select(n, 32)
+            for n in range(wire.IDENTITY.size // _WORD_BYTES)
+        }
+        for register in wire_ring.REGISTERS:
+            for n, part in enumerate(_words(getattr(self, register.name))):
+                words[register.offset // _WORD_BYTES + n] = part
+        low, high = self.bus.address[:_LOW_BITS], self.bus.address[_LOW_BITS:]
+        groups = {n >> _LOW_BITS: Signal(32, name=f"group_{n >> _LOW_BITS}") for n in words}
+        m.d.sync += [group.eq(0) for group in (*groups.values(), self.bus.word)]
+        for n, word in words.items():
+            with m.If(low == n % (1 << _LOW_BITS)):
+                m.d.sync += groups[n >> _LOW_BITS].eq(word)
+        for n, group in groups.items():
+            with m.If(high == n):
+                m.d.sync += self.bus.word.eq(group)
 
     def _write(self, m: Module, register: Register) -> None:
         present = getattr(self, register.name)
@@ -66,7 +77,7 @@ class Registers(wiring.Component):
         written = getattr(self, f"{register.name}_written")
         m.d.comb += changed.eq(present)
         for n, (part, old) in enumerate(zip(_words(changed), _words(present), strict=True)):
-            here = self.bus.write & (self.bus.address == register.offset // _WORD_BYTES + n)
+            here = self.bus.write & (self.bus.write_address == register.offset // _WORD_BYTES + n)
             with m.If(here):
                 m.d.comb += written.eq(1)
                 for byte, enable in enumerate(self.bus.enables):

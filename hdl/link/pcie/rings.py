@@ -46,12 +46,12 @@ class Rings(wiring.Component):
     fetching, running : Out(1)
         Descriptors may be fetched; completions may be written.
     room : Out(1)
-        The completion ring has a free entry.
+        The completion ring has a free entry; two clocks behind ``written``.
     bad_doorbell : Out(1)
         Pulse: a count was refused.
 
-    Timing: a count takes effect two clocks after it was written; writes must be as far apart, which
-    the header of a TLP between them sees to.
+    Timing: a count takes effect three clocks after it was written; writes must be as far apart,
+    which the header of a TLP between them sees to.
     """
 
     def __init__(self) -> None:
@@ -127,9 +127,9 @@ class Rings(wiring.Component):
         m.d.comb += [
             submission_size.eq(1 << self.submission_log2[:4]),
             completion_size.eq(1 << self.completion_log2[:4]),
-            self.room.eq(self.completions - self.completion_taken != completion_size),
         ]
         unread = self.completions - self.completion_taken
+        m.d.sync += self.room.eq(unread != completion_size)
         limits = {
             "doorbell": (self.fetching, self.descriptors_taken, submission_size),
             "completion_taken": (self.running, self.completion_taken, unread),
@@ -137,18 +137,19 @@ class Rings(wiring.Component):
         refused = []
         for name, (allowed, origin, most) in limits.items():
             value = getattr(self, name)
-            wished, pending = Signal(COUNT_BITS), Signal()
-            ahead, accepted = Signal(COUNT_BITS), Signal()
-            m.d.comb += [
-                ahead.eq(wished - origin),
-                accepted.eq(allowed & (ahead <= most) & (ahead >= value - origin)),
+            written = getattr(self, f"{name}_written")
+            wished, pending, judged = Signal(COUNT_BITS), Signal(), Signal()
+            ahead, least, limit = (Signal(COUNT_BITS) for _ in range(3))
+            m.d.sync += [
+                *(pending.eq(written), judged.eq(pending)),
+                *(ahead.eq(wished - origin), least.eq(value - origin), limit.eq(most)),
             ]
-            m.d.sync += pending.eq(getattr(self, f"{name}_written"))
-            with m.If(getattr(self, f"{name}_written")):
+            accepted = allowed & (ahead <= limit) & (ahead >= least)
+            with m.If(written):
                 m.d.sync += wished.eq(getattr(self, f"{name}_next"))
-            with m.If(pending & accepted):
+            with m.If(judged & accepted):
                 m.d.sync += value.eq(wished)
-            refused.append(pending & ~accepted)
+            refused.append(judged & ~accepted)
         m.d.comb += self.bad_doorbell.eq(Cat(refused).any())
 
 

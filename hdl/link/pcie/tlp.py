@@ -170,23 +170,21 @@ def completion_header(words: Sequence[Value]) -> Value:
 
 
 def memory_words(
-    *, write: bool, address: Value, length: Value, tag: Value, bdf: Value
-) -> tuple[list[Value], Value]:
-    """DWs of the header of a request for ``length`` whole DWs, and whether all four count.
+    *, write: bool, address: Value, is_long: Value, length: Value, tag: Value, bdf: Value
+) -> list[Value]:
+    """DWs of the header of a request for ``length`` whole DWs: four if ``is_long``, else three.
 
-    Addresses below 4 GiB have three, as the standard demands.
+    ``is_long`` is whether the address is 4 GiB or more, as the standard demands.
     """
-    is_long = address[32:].any()
     last_be = Mux(length == 1, 0, 0xF)
     first = Cat(C(0, 10), C(0, 19), is_long, C(write, 1), C(0, 1))
     low, high = Cat(C(0, 2), address[2:32]), address[32:]
-    words = [
+    return [
         first | length[:10],
         Cat(C(0xF, 4), last_be, tag, C(0, 8 - len(tag)), bdf),
         Mux(is_long, high, low),
         low,
     ]
-    return words, is_long
 
 
 def completion_words(

@@ -46,7 +46,7 @@ class Writer(wiring.Component):
     waiting, idle : Out(1)
         A whole reply waits for ``open``; nothing is under way.
 
-    Timing: a reply of n bytes takes n clocks to gather and 39 to write.
+    Timing: a reply of n bytes takes n clocks to gather and 40 to write.
     """
 
     def __init__(self) -> None:
@@ -150,7 +150,8 @@ class Writer(wiring.Component):
 
     def _send(self, m: Module, place: Signal, data: Signal) -> None:
         """The write to host memory: its header, and the entry behind it."""
-        words, is_long = self._header(m)
+        is_long = Signal()
+        words = self._header(m, is_long)
         with m.State("header"):
             m.d.comb += self.o.valid.eq(1)
             for n, word in enumerate(words):
@@ -170,17 +171,23 @@ class Writer(wiring.Component):
             with m.If(self.o.ready):
                 m.d.sync += place.eq(place + 1)
                 with m.If(self.o.payload.last):
-                    m.d.comb += self.written.eq(1)
-                    m.next = "gather"
+                    m.next = "written"
+        with m.State("written"):
+            m.d.comb += self.written.eq(1)
+            m.next = "gather"
 
-    def _header(self, m: Module) -> tuple[list[Value], Value]:
-        """Words of the header of the next entry's write, and whether there are four."""
+    def _header(self, m: Module, is_long: Signal) -> list[Value]:
+        """Words of the header of the next entry's write, three clocks behind ``completions``."""
         address, index = Signal(64), Signal(wire_ring.MAX_RING_LOG2)
-        m.d.comb += index.eq(self.completions & ((1 << self.log2) - 1)[: len(index)])
-        m.d.sync += address.eq(self.base + index * wire_ring.COMPLETION.size)
+        m.d.sync += [
+            index.eq(self.completions & ((1 << self.log2) - 1)[: len(index)]),
+            address.eq(self.base + index * wire_ring.COMPLETION.size),
+            is_long.eq(address[32:].any()),
+        ]
         return tlp.memory_words(
             write=True,
             address=address,
+            is_long=is_long,
             length=C(ENTRY_DWS, 10),
             tag=C(0, 8),
             bdf=self.bdf,

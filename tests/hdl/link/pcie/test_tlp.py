@@ -71,15 +71,17 @@ def test_request_header(seed: int) -> None:
 @pytest.mark.parametrize("address", [0x1234_5000, 0x0000_0001_8000_0000, (1 << 64) - 4096])
 @pytest.mark.parametrize("write", [False, True])
 def test_memory_request(length: int, address: int, write: bool) -> None:
-    words, is_long = tlp.memory_words(
+    is_long = address >> 32 != 0
+    words = tlp.memory_words(
         write=write,
         address=Const(address, 64),
+        is_long=Const(is_long),
         length=Const(length, 11),
         tag=Const(9, 5),
         bdf=Const(0xBEEF, 16),
     )
     values = [_evaluate(word) for word in words]
-    count = 3 + _evaluate(is_long)
+    count = 3 + is_long
     payload = bytes(4 * length if write else 0)
     got = Tlp.unpack(struct.pack(f">{count}I", *values[:count]) + payload)
     assert got.check()
@@ -91,7 +93,7 @@ def test_memory_request(length: int, address: int, write: bool) -> None:
             TlpType.MEM_READ_64,
         )
     )
-    assert got.fmt_type is kinds[address >> 32 != 0]
+    assert got.fmt_type is kinds[is_long]
     assert (got.address, got.length, got.tag) == (address, length, 9)
     assert (got.first_be, got.last_be) == (0xF, 0xF if length > 1 else 0)
     assert int(got.requester_id) == 0xBEEF
