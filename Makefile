@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-chaos test-full test-guest test-budget boards test-netlist test-boards release-check lint format docs figures budget bitstreams clean
+.PHONY: help setup tools demo test test-chaos test-full test-guest test-budget boards test-netlist test-boards release-check lint format docs figures figures-pcie budget bitstreams clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -82,13 +82,17 @@ format: setup ## Rewrite the sources in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: setup ## Refresh the generated tables in README.md
+docs: setup ## Refresh the generated tables of the READMEs
 	@$(BIN)/python -m intaglio.wiredoc README.md
 	@$(BIN)/python -m intaglio.sim.enginedoc hdl/README.md
 	@$(BIN)/python -m intaglio.sim.perfdoc README.md
+	@$(BIN)/python -m intaglio.sim.pcie_figures --save >/dev/null
 
 figures: setup ## Simulate every profile under load again (an hour for all) and keep the figures
 	@$(BIN)/intaglio perf --measure --save $(ARGS)
+
+figures-pcie: boards ## Simulate, place and route the PCIe endpoint again (minutes) and keep the figures
+	@$(BIN)/python -m intaglio.sim.pcie_figures --route --save
 
 PROFILES ?= small
 budget: boards ## Synthesise PROFILES="small ..." (half an hour each) and keep the cells of each unit

@@ -1,29 +1,30 @@
 """Figures of the PCIe endpoint: what it costs, how fast it is, what a link can carry.
 
-``python -m intaglio.sim.pcie_figures`` prints the tables; ``--route`` places and routes too, which
-takes minutes, the others are simulated.
+:data:`FIGURES` holds what was simulated and routed, with the digest of the endpoint it is of.
+``python -m intaglio.sim.pcie_figures`` prints it as tables; ``--measure`` simulates again, which
+takes a minute, ``--route`` places and routes too, and ``--save`` keeps the result and renders the
+tables of ``hdl/link/pcie/README.md`` anew.
 """
+
+from __future__ import annotations
 
 import argparse
 import functools
 import json
-import tempfile
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from amaranth.back import rtlil
-from amaranth.hdl import Const, Module
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
-
-from intaglio import wire, wire_ring
-from intaglio.hdl.boards import tools
-from intaglio.hdl.link.pcie import tlp
-from intaglio.hdl.link.pcie.link import PcieLink
-from intaglio.hdl.stream import Packet
-from intaglio.sim import runner
+from intaglio import hdl, wire, wire_ring
+from intaglio.curve import Curve
+from intaglio.sim import fences, pcie_route, runner
 from intaglio.sim.benches import pcie_echo
+from intaglio.sim.fences import table
+
+FIGURES = Path(__file__).with_name("pcie_figures.json")
+README = Path(next(iter(hdl.__path__))) / "link" / "pcie" / "README.md"
 
 FRAMING_BYTES = 8
 """Around each TLP on lanes of generation 1 and 2: two symbols of framing, sequence number, LCRC."""
@@ -40,6 +41,9 @@ BODIES = {
     "message of 4096 bytes": wire.MAX_MESSAGE_BYTES,
 }
 BATCH = 32
+
+SIGNED = {Curve.ED25519: "message of 100 bytes", Curve.SECP256K1: "digest or key, 32 bytes inline"}
+"""What ``intaglio perf`` has each curve sign."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,25 @@ class Traffic:
         return bytes_per_second / max(self.on_the_wire())
 
 
+@dataclass(frozen=True)
+class Figures:
+    """Everything known of one endpoint.
+
+    ``traffic``: by names of :data:`BODIES`, ``first`` that of a lone request, the others those of
+    :data:`BATCH` to a doorbell. ``routed``: see :func:`.pcie_route.route`; ``None`` if it is not.
+    """
+
+    digest: str
+    traffic: dict[str, Traffic]
+    device: str = pcie_route.DEVICE
+    routed: dict[str, float] | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the endpoint has changed since."""
+        return self.digest != pcie_route.digest()
+
+
 @functools.cache
 def measure(body: int, batch: int = BATCH) -> Traffic:
     """Simulate requests with bodies of ``body`` bytes, ``batch`` to a doorbell."""
@@ -76,104 +99,116 @@ def measure(body: int, batch: int = BATCH) -> Traffic:
     )
 
 
-class Yardstick(wiring.Component):
-    """:class:`PcieLink` with no more pins than a package has."""
-
-    rx: In(tlp.tlps())
-    tx: Out(tlp.tlps())
-    function: Out(tlp.Function())
-    requests: Out(stream.Signature(Packet(8)))
-    replies: In(stream.Signature(Packet(8)))
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.link = link = PcieLink()
-        for name in ("rx", "replies"):
-            connect(m, flipped(getattr(self, name)), getattr(link, name))
-        for name in ("tx", "requests"):
-            connect(m, getattr(link, name), flipped(getattr(self, name)))
-        connect(m, flipped(self.function), link.function)
-        identity = Const(int.from_bytes(pcie_echo.IDENTITY, "little"), 8 * wire.IDENTITY.size)
-        m.d.comb += link.identity.eq(identity)
-        return m
+def measured() -> Figures:
+    """Simulate all of :data:`BODIES`."""
+    traffic = {
+        name: replace(measure(body), first=measure(body, 1).first) for name, body in BODIES.items()
+    }
+    return Figures(pcie_route.digest(), traffic)
 
 
-_SYNTHESIS = """\
-read_rtlil top.il
-synth_lattice -family ecp5 -top top -run begin:check
-hierarchy -check
-blackbox =A:whitebox
-write_json top.json
-"""
-_PART = ("--85k", "--package", "CABGA756", "--speed", "6")
-_CELLS = {"LUT4": "TRELLIS_COMB", "FF": "TRELLIS_FF", "EBR": "DP16KD", "DSP": "MULT18X18D"}
+def load(path: Path = FIGURES) -> Figures | None:
+    """What is kept; ``None`` if nothing is."""
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text())
+    traffic = {name: Traffic(**each) for name, each in told.pop("traffic").items()}
+    return Figures(**told, traffic=traffic)
 
 
-def route() -> dict[str, Any]:
-    """Place and route the endpoint alone on an LFE5U-85F-6: cells, and Fmax in MHz."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "top.il").write_text(rtlil.convert(Yardstick(), name="top", emit_src=False))
-        (folder / "top.ys").write_text(_SYNTHESIS)
-        tools.run("yosys", ["-l", "yosys.log", "top.ys"], folder, lambda line: None)
-        arguments = [*_PART, "--json", "top.json", "--report", "report.json", "--seed", "1"]
-        arguments += ["--timing-allow-fail", "--lpf-allow-unconstrained", "--router", "router2"]
-        tools.run("nextpnr-ecp5", arguments, folder, lambda line: None)
-        told = json.loads((folder / "report.json").read_text())
-    cells = {label: told["utilization"][cell]["used"] for label, cell in _CELLS.items()}
-    fmax = min(clock["achieved"] for clock in told["fmax"].values())
-    return {**cells, "Fmax, MHz": round(fmax, 1)}
+def save(figures: Figures, path: Path = FIGURES) -> None:
+    """Keep ``figures``."""
+    path.write_text(json.dumps(asdict(figures), indent=1) + "\n")
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def row(curve: str, figures: Figures | None = None) -> dict[str, Any] | None:
+    """What a signature of ``curve`` takes of the link, as an object of ``intaglio perf --json``.
+
+    ``figures`` are those kept unless given; ``None`` if there are none.
+    """
+    figures = figures or load()
+    if figures is None:
+        return None
+    request = SIGNED[Curve(curve)]
+    traffic = figures.traffic[request]
+    return {
+        "request": request,
+        "stale": figures.is_stale,
+        "doorbell_to_completion_cycles": traffic.first,
+        "cycles_per_request": round(traffic.clocks),
+        "tlps": {"up": traffic.up_tlps, "down": traffic.down_tlps},
+        "tlp_bytes": {"up": traffic.up_bytes, "down": traffic.down_bytes},
+        "wire_bytes": dict(zip(("up", "down"), traffic.on_the_wire(), strict=True)),
+        "links": {name: int(traffic.rate(rate)) for name, rate in LINKS.items()},
+        "device": figures.device,
+        "routed": figures.routed,
+    }
 
 
-def traffic_table() -> str:
+def traffic_table(figures: Figures) -> str:
     """Clocks, TLPs and bytes of a request."""
-    rows = []
-    for label, body in BODIES.items():
-        lone, many = measure(body, 1), measure(body)
-        up, down = many.on_the_wire()
-        rows.append(
-            [
-                label,
-                f"{lone.first}",
-                f"{many.clocks:.0f}",
-                f"{many.up_tlps:.2f}, {many.up_bytes:.0f}",
-                f"{many.down_tlps:.2f}, {many.down_bytes:.0f}",
-                f"{up:.0f}",
-                f"{down:.0f}",
-            ]
-        )
     header = ["request", "first, clocks", "next, clocks", "TLPs, bytes up", "TLPs, bytes down"]
-    return _table([*header, "wire bytes up", "wire bytes down"], rows)
+    return table(
+        [*header, "wire bytes up", "wire bytes down"],
+        (
+            (
+                name,
+                one.first,
+                f"{one.clocks:.0f}",
+                f"{one.up_tlps:.2f}, {one.up_bytes:.0f}",
+                f"{one.down_tlps:.2f}, {one.down_bytes:.0f}",
+                *(f"{size:.0f}" for size in one.on_the_wire()),
+            )
+            for name, one in figures.traffic.items()
+        ),
+    )
 
 
-def rate_table() -> str:
+def rate_table(figures: Figures) -> str:
     """Signatures a second that the link alone allows."""
-    rows = [
-        [label, *(f"{measure(body).rate(rate):,.0f}" for rate in LINKS.values())]
-        for label, body in BODIES.items()
-    ]
-    return _table(["request", *LINKS], rows)
+    return table(
+        ["request", *LINKS],
+        (
+            (name, *(f"{one.rate(rate):,.0f}" for rate in LINKS.values()))
+            for name, one in figures.traffic.items()
+        ),
+    )
 
 
-def route_table() -> str:
+def route_table(figures: Figures) -> str:
     """Cells and Fmax."""
-    told = route()
-    return _table(list(told), [[f"{value:,}" for value in told.values()]])
+    if figures.routed is None:
+        return "Not routed yet."
+    *cells, fmax = figures.routed
+    values = (f"{figures.routed[name]:,}" for name in (*cells, fmax))
+    return table(["device", *cells, "Fmax, MHz"], [(figures.device, *values)])
 
 
-def main() -> None:
+TABLES = {"traffic": traffic_table, "link rates": rate_table, "routed": route_table}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--route", action="store_true", help="place and route too")
-    given = parser.parse_args()
-    for table in (traffic_table, rate_table, *((route_table,) if given.route else ())):
-        print(table(), end="\n\n")
+    parser.add_argument("--measure", action="store_true", help="simulate again")
+    parser.add_argument("--route", action="store_true", help="simulate, place and route again")
+    parser.add_argument("--save", action="store_true", help="keep the figures, render the tables")
+    given = parser.parse_args(argv)
+    figures = load()
+    if given.measure or given.route or figures is None:
+        kept, figures = figures, measured()
+        routed = kept.routed if kept and kept.digest == figures.digest else None
+        figures = replace(figures, routed=pcie_route.route() if given.route else routed)
+    if given.save:
+        save(figures)
+        rendered = {name: functools.partial(render, figures) for name, render in TABLES.items()}
+        README.write_text(fences.refreshed(README.read_text(), rendered))
+    for render in TABLES.values():
+        print(render(figures), end="\n\n")
+    if figures.is_stale:
+        print("The endpoint has changed since: --measure, --route", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

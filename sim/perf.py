@@ -24,7 +24,7 @@ from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
 from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.profiles import PROFILES, Profile
 from intaglio.params import SECP256K1
-from intaglio.sim import runner
+from intaglio.sim import pcie_figures, runner
 from intaglio.sim.benches import core_build
 from intaglio.sim.probe import Probe
 
@@ -186,8 +186,8 @@ def rows(
     """One object per profile, device and curve; without a routed build ``device`` is ``None``.
 
     ``signatures_per_second`` is what the engine does at the routed ``fmax_hz``; ``links`` what
-    links carry, whatever is behind them. ``stale``: the simulation or the build is of another
-    gateware than today's.
+    links carry, whatever is behind them, and ``pcie`` is :func:`.pcie_figures.row`. ``stale``: the
+    simulation or the build is of another gateware than today's.
     """
     figures = load() if figures is None else figures
     manifests = bitstreams.manifests() if manifests is None else manifests
@@ -219,6 +219,7 @@ def _row(one: Figures, built: Manifest | None) -> dict[str, Any]:
         "latency_us": None,
         "utilisation": None,
         "links": links,
+        "pcie": pcie_figures.row(one.curve),
         "rtl_digest": one.rtl_digest,
     }
     if built is None:

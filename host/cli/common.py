@@ -32,7 +32,8 @@ OK, FAILED, USAGE = 0, 1, 2
 
 _URLS = (
     "soft: (libraries), model: (golden model), sim: or sim:?profile=NAME (simulated board), "
-    "uart:/dev/ttyUSB0?baud=3000000 (serial port), pool:FILE.toml (many of them)."
+    "uart:/dev/ttyUSB0?baud=3000000 (serial port), pcie:0000:03:00.0 (slot), sim:pcie and "
+    "model:pcie (the same driver, simulated), pool:FILE.toml (many of them)."
 )
 Device = Annotated[
     str, typer.Option("--device", "-d", metavar="URL", envvar="INTAGLIO_DEVICE", help=_URLS)

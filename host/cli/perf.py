@@ -127,6 +127,37 @@ def _show(rows: Sequence[Row]) -> None:
             *(f"{row['links'].get(name, 0):,}" for name in rows[0]["links"]),
         )
     console.print(rates)
+    if rows[0]["pcie"] is not None:
+        _show_pcie(rows)
+
+
+def _show_pcie(rows: Sequence[Row]) -> None:
+    links = {row["curve"]: row["pcie"] for row in reversed(rows)}
+    told = next(iter(links.values()))
+    stale = " (stale)" if told["stale"] else ""
+    table = Table(title="PCIe link: simulated; rates computed" + stale, title_justify="left")
+    for heading in ("curve, request", "first, clocks", "next", "TLPs up, down", "their bytes"):
+        table.add_column(heading)
+    for name in told["links"]:
+        table.add_column(f"{name}, per second", justify="right")
+    for curve, link in sorted(links.items()):
+        table.add_row(
+            f"{curve}, {link['request']}",
+            f"{link['doorbell_to_completion_cycles']:,}",
+            f"{link['cycles_per_request']:,}",
+            *(
+                ", ".join(f"{link[kind][way]:.4g}" for way in ("up", "down"))
+                for kind in ("tlps", "tlp_bytes")
+            ),
+            *(f"{rate:,}" for rate in link["links"].values()),
+        )
+    console = stdout()
+    console.print(table)
+    if told["routed"] is not None:
+        cells = dict(told["routed"])
+        fmax = cells.pop("fmax_mhz")
+        counts = ", ".join(f"{count:,} {cell}" for cell, count in cells.items())
+        console.print(f"Alone on {told['device']}: {counts}; {fmax} MHz, estimated after routing")
 
 
 def _each_simulation(rows: Sequence[Row]) -> list[Row]:
