@@ -138,9 +138,14 @@ class Runs:
         entries = np.frombuffer(data, Completion)
         tags = entries["tag"]
         numbers = self._number_of_tag[tags]
-        if (numbers < 0).all():
+        first = int(numbers[0]) if data else -1
+        alike = bool((numbers == first).all())
+        if alike and first < 0:
             return data, [], []
         self._number_of_tag[tags] = -1
+        if alike and _is_signature(entries, (run := self._runs[first][0]).request).all():
+            self._close(first, len(entries))
+            return b"", [_taken(entries, run)], []
         taken, strays = [], []
         rest = numbers < 0
         for number in np.unique(numbers[~rest]).tolist():
@@ -203,14 +208,17 @@ def _taken(entries: _Array, run: _Run) -> Taken:
 def encode_many(header: dict[str, int], first_tag: int, bodies: Sequence[bytes]) -> bytes:
     """Blocks that carry ``bodies`` under tags from ``first_tag``, else alike as ``header`` says."""
     lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
+    if len(bodies) * (DESCRIPTOR.size + padded(int(lengths.max()))) <= BLOCK_BYTES:
+        return _encode_block(header, first_tag, bodies, lengths)
     total = 0
     blocks, start = [], 0
     sizes = DESCRIPTOR.size + np.where(lengths > INLINE_BYTES, lengths + BODY_ALIGN_BYTES - 1, 0)
     ends = np.cumsum(sizes)
     while start < len(bodies):
         end = max(int(np.searchsorted(ends, total + BLOCK_BYTES)), start + 1)
-        tag = (first_tag + start) % (1 << wire.TAG_BITS)
-        blocks.append(_encode_block(header, tag, bodies[start:end], lengths[start:end]))
+        blocks.append(
+            _encode_block(header, first_tag + start, bodies[start:end], lengths[start:end])
+        )
         start, total = end, int(ends[end - 1])
     return b"".join(blocks)
 
@@ -218,35 +226,43 @@ def encode_many(header: dict[str, int], first_tag: int, bodies: Sequence[bytes])
 def _encode_block(
     header: dict[str, int], tag: int, bodies: Sequence[bytes], lengths: _Array
 ) -> bytes:
-    count = len(bodies)
+    count, shortest, longest = len(bodies), int(lengths.min()), int(lengths.max())
     block = np.zeros(count, Descriptor)
     for name, value in header.items():
         block[name] = value
     block["tag"] = np.arange(tag, tag + count) % (1 << wire.TAG_BITS)
     block["length"] = lengths
-    inline = lengths <= INLINE_BYTES
-    if inline.all():
-        _lay_out(block["body"], bodies, lengths)
+    if longest <= INLINE_BYTES:
+        _lay_out(block["body"], bodies, shortest, longest)
         return _HEAD.pack(count, 0) + block.tobytes()
+    size = padded(longest)
+    if shortest <= INLINE_BYTES or padded(shortest) != size:
+        return _encode_mixed(block, bodies, lengths)
+    block["where"] = Body.MEMORY
+    block["address"] = np.arange(0, count * size, size)
+    outside = np.zeros((count, size), np.uint8)
+    _lay_out(outside, bodies, shortest, longest)
+    return _HEAD.pack(count, outside.size) + block.tobytes() + outside.tobytes()
+
+
+def _encode_mixed(block: _Array, bodies: Sequence[bytes], lengths: _Array) -> bytes:
+    """The block of ``bodies`` of several sizes."""
+    inline = lengths <= INLINE_BYTES
     sizes = np.where(inline, 0, -(-lengths // BODY_ALIGN_BYTES) * BODY_ALIGN_BYTES)
     block["where"] = np.where(inline, Body.INLINE, Body.MEMORY)
     block["address"] = np.where(inline, 0, np.cumsum(sizes) - sizes)
     for index in np.flatnonzero(inline).tolist():
         block["body"][index, : lengths[index]] = np.frombuffer(bodies[index], np.uint8)
-    head = _HEAD.pack(count, int(sizes.sum())) + block.tobytes()
-    if (sizes == sizes[0]).all():
-        outside = np.zeros((count, sizes[0]), np.uint8)
-        _lay_out(outside, bodies, lengths)
-        return head + outside.tobytes()
-    return head + b"".join(
-        [body.ljust(size, b"\0") for body, size in zip(bodies, sizes.tolist(), strict=True) if size]
-    )
+    outside = [
+        body.ljust(size, b"\0") for body, size in zip(bodies, sizes.tolist(), strict=True) if size
+    ]
+    head = _HEAD.pack(len(bodies), int(sizes.sum()))
+    return b"".join([head, block.tobytes(), *outside])
 
 
-def _lay_out(rows: _Array, bodies: Sequence[bytes], lengths: _Array) -> None:
-    """Put ``bodies`` into ``rows`` of zeros, one into each."""
-    longest = int(lengths.max())
-    if (lengths != longest).any():
+def _lay_out(rows: _Array, bodies: Sequence[bytes], shortest: int, longest: int) -> None:
+    """Put ``bodies`` of such lengths into ``rows`` of zeros, one into each."""
+    if shortest != longest:
         bodies = [body.ljust(longest, b"\0") for body in bodies]
     packed = np.frombuffer(b"".join(bodies), np.uint8)
     rows[:, :longest] = packed.reshape(len(bodies), longest)
@@ -322,8 +338,8 @@ class Rings:
         data = self._arrived()
         if data:
             entries = np.frombuffer(data, Completion)
-            unread = (entries["op"] == 0) & (entries["status"] == wire.Status.DMA_ERROR)
-            if unread.any():
+            if not entries["op"].all():
+                unread = (entries["op"] == 0) & (entries["status"] == wire.Status.DMA_ERROR)
                 data = self._name_unread(entries.copy(), unread)
                 entries = np.frombuffer(data, Completion)
             self._release(entries["tag"])

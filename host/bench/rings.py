@@ -4,6 +4,7 @@
 the same bytes for every request, so that what is left is the driver, on both of its threads:
 requests gathered, descriptors written, completions read, :class:`intaglio.Signature` objects made.
 Processor time is measured, and that of the device taken off; nothing is verified.
+``python -m intaglio.sim.ring_costs`` puts the golden model in the device's place.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -32,6 +33,12 @@ MESSAGE_BYTES = 100
 ROUNDS = 5
 SECRET = bytes(range(1, 33))
 _SLOTS = 64
+
+
+class Timed(Protocol):
+    """A :class:`Function` that tells the processor time it took for the device's part."""
+
+    spent_s: float
 
 
 class AnsweringFunction(Function):
@@ -116,10 +123,12 @@ class AnsweringFunction(Function):
         given["body"][0, : len(body)] = np.frombuffer(body, np.uint8)
 
 
-def cost_us(requests: int, size: int | None) -> float:
+def cost_us(
+    requests: int, size: int | None, new_function: Callable[[], Timed] = AnsweringFunction
+) -> float:
     """Microseconds of the host for a signature among ``requests``: digests, or messages."""
-    function = AnsweringFunction()
-    with DeviceSigner(RingTransport(function), verify="off") as signer:
+    function = new_function()
+    with DeviceSigner(RingTransport(cast(Function, function)), verify="off") as signer:
         key = signer.load_key(Curve.SECP256K1, SECRET)
         if size is None:
             items = [SignRequest(key, digest=n.to_bytes(32, "big")) for n in range(requests)]
@@ -133,23 +142,32 @@ def cost_us(requests: int, size: int | None) -> float:
     return elapsed_s / requests * 1e6
 
 
-def measured(requests: int, rounds: int = ROUNDS) -> dict[str, float]:
+def measured(
+    requests: int,
+    rounds: int = ROUNDS,
+    new_function: Callable[[], Timed] = AnsweringFunction,
+) -> dict[str, float]:
     """Medians of ``rounds``, which take turns, in microseconds a signature."""
     kinds = {"digests": None, f"messages of {MESSAGE_BYTES} bytes": MESSAGE_BYTES}
     costs: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(rounds):
         for name, size in kinds.items():
-            costs[name].append(cost_us(requests, size))
+            costs[name].append(cost_us(requests, size, new_function))
     return {name: statistics.median(values) for name, values in costs.items()}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    new_function: Callable[[], Timed] = AnsweringFunction,
+    description: str | None = __doc__,
+) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m intaglio.bench.rings", description=__doc__)
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--requests", type=int, default=20_000, help="in each sign_many")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)
-    costs = measured(arguments.requests)
+    costs = measured(arguments.requests, new_function=new_function)
     if arguments.json:
         print(json.dumps({name: round(cost, 3) for name, cost in costs.items()}))
         return 0
