@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import repeat
+from typing import Any
 
 from intaglio.answers import read_result
 from intaglio.burst import Part
@@ -16,6 +18,9 @@ from intaglio.metrics import DeviceStats
 from intaglio.outcome import Reply, Taken
 from intaglio.promise import begin, fail, succeed
 from intaglio.values import Identity, Signature
+
+_signature: Callable[[Iterable[Any]], Signature] = partial(tuple.__new__, Signature)
+"""``Signature._make`` without its check, in half the time."""
 
 DRIFT = 1 / 64
 """How fast the least time that answers take follows the times they take, per answer."""
@@ -91,7 +96,7 @@ class Gate:
             return
         curve, count = part.entry.curve, len(taken.indices)
         recids: Iterable[int | None] = repeat(None) if curve is Curve.ED25519 else taken.recids
-        signatures = map(Signature._make, zip(taken.bodies, repeat(curve), recids, taken.cycles))
+        signatures = map(_signature, zip(taken.bodies, repeat(curve), recids, taken.cycles))
         took_s = now - part.sent_at
         self._fastest_s = min(took_s, self._fastest_s + DRIFT * (took_s - self._fastest_s))
         clock_hz = identity.clock_hz if identity else 0

@@ -285,6 +285,7 @@ class Rings:
         self._descriptors = np.frombuffer(view[:completions_at], Descriptor)
         self._entries = view[completions_at:bodies_at]
         self._words = self._entries.cast("I")
+        self._sequences = np.frombuffer(self._entries, Completion)["sequence"]
         self._bodies = view[bodies_at : self.SIZE]
         self._position_of_tag = np.full(1 << wire.TAG_BITS, -1, np.int64)
         self.reset()
@@ -362,9 +363,9 @@ class Rings:
         head = min(count, RING_ENTRIES - first)
         self._descriptors[first : first + head] = block[:head]
         self._descriptors[: count - head] = block[head:]
-        positions = np.arange(self.written, self.written + count)
-        self._position_of_tag[block["tag"]] = positions
-        self._body_ends[positions % RING_ENTRIES] = self._body_head
+        self._position_of_tag[block["tag"]] = np.arange(self.written, self.written + count)
+        self._body_ends[first : first + head] = self._body_head
+        self._body_ends[: count - head] = self._body_head
         self._body_head = start + len(bodies)
         self.written += count
         self._body_ends[(self.written - 1) % RING_ENTRIES] = self._body_head
@@ -380,7 +381,7 @@ class Rings:
             if self._words[first * (last + 1) + last] != (self.taken + 1) & 0xFFFFFFFF:
                 break
             most = min(left, RING_ENTRIES - first)
-            new = np.frombuffer(self._entries, Completion)["sequence"][first : first + most]
+            new = self._sequences[first : first + most]
             expected = np.arange(self.taken + 1, self.taken + 1 + most).astype(np.uint32)
             fits = new == expected
             count = most if fits.all() else int(fits.argmin())
