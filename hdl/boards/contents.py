@@ -17,7 +17,7 @@ from intaglio.bitstreams import Manifest
 from intaglio.hdl.engine.programs import Image
 from intaglio.hdl.engine.table import limb_rows, table_rows
 from intaglio.hdl.hash.constants import parameters
-from intaglio.hdl.limbram import lanes_of as lanes_of_words
+from intaglio.hdl.limbram import lanes_of as memory_lanes
 from intaglio.hdl.profiles import PROFILES, Profile
 
 from . import tools
@@ -59,7 +59,7 @@ class Rom:
 def roms(profile: Profile) -> dict[str, Rom]:
     """Every memory of the core that is not zero at first."""
     image = Image(profile.window, release_check=profile.release_check)
-    lanes = lanes_of_words(profile.interval)
+    lanes = memory_lanes(profile.interval)
     constants = {f"constants of SHA-{bits}": parameters(bits) for bits in (256, 512)}
     return {
         **{

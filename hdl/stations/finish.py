@@ -97,14 +97,14 @@ class Finish(wiring.Component):
     reply : Out(stream of reply_layout), limbs : Out(stream of LIMB_BITS)
         ``limbs``: after a reply with body SIGNATURE was taken, the four of R or r, then the four of
         S or s.
-    wipe : Out(stream of {job}), release : Out(stream of pool.Message), forget : Out(1)
-        Zeroise the context, the message and the digest.
+    wipe : Out(stream of {job}), release : Out(stream of pool.Message)
+        Zeroise the context with its digest, and the message.
     free : Out({enable, job})
         The context is free again.
     done, fault, refused : Out(1)
         Pulses for the counters.
     idle : Out(1)
-        Nothing is being finished. Low after a reset until every context and digest is zeroised;
+        Nothing is being finished. Low after a reset until every context is zeroised;
         no context is free before :attr:`free` said so.
 
     Security: only what passed the release check leaves the outbox.

@@ -88,6 +88,6 @@ def test_other_cells_are_left_alone() -> None:
 def test_every_board_has_sites() -> None:
     for board in BOARDS.values():
         if board.device.startswith("LFE5"):
-            found = netlist((36, 36), FLAT)
+            found = netlist((34, 34), FLAT)
             sites.settle(found, board.device)
             assert len(bels(found)) == 3
