@@ -30,7 +30,7 @@ class Karatsuba:
 DEEP = Karatsuba(leaf_bits=4 * LIMB_BITS, fused_bits=66)
 """Few sums."""
 
-FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=66)
+FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=34)
 """Few multipliers and few registers."""
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .. import keystore
 from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from ..hash.lanes import ecdsa_request_layout, sha512_request_layout
 from ..jobs import Kind, record_layout
-from ..stream import CHUNK_BYTES
+from ..stream import CHUNK_BYTES, registered
 from .words import outbox_read_layout, reverse_bytes, shifted
 
 _CHUNK_BITS = 8 * CHUNK_BYTES
@@ -60,7 +60,7 @@ class Feed(wiring.Component):
     alarm : Out({enable, job})
         A secret, public key or digest that the job needs is not what was stored.
 
-    Timing: a word is read in 7 clocks, from the outbox in as many as that takes, and leaves in 4 if
+    Timing: a word is read in 7 clocks, from the outbox in as many as that takes, and leaves in 5 if
     the lane takes it.
 
     Security: all that is read here is secret but the public key and the outbox. A word has left its
@@ -102,10 +102,10 @@ class Feed(wiring.Component):
         m = Module()
         job, second, hashed, signs = Signal(range(self.jobs)), Signal(), Signal(), Signal()
         part, word, parity = Signal(_Part), Signal(WORD_BITS), Signal()
-        asking, found, sent = Signal(), Signal(), Signal()
+        asking, found, sends, sent = (Signal() for _ in range(4))
         self._offer(m, job, second, hashed)
         self._read(m, part, word, asking, found)
-        self._send(m, signs, word, sent)
+        free = self._send(m, sends, signs, word, sent)
         with m.FSM() as fsm:
             m.d.comb += asking.eq(fsm.ongoing("read"))
             with m.State("idle"):
@@ -119,10 +119,10 @@ class Feed(wiring.Component):
                 # some lanes take digests only
                 m.d.comb += self.nonce.payload.hashed.eq(ecdsa.hashed)
                 # a lane that is free gets a job; the other need not wait for it
-                with m.If(self.sha512_jobs.valid & self.sha512.ready):
+                with m.If(free & self.sha512_jobs.valid & self.sha512.ready):
                     m.d.comb += self.sha512_jobs.ready.eq(1)
                     m.next = "look"
-                with m.Elif(self.nonce_jobs.valid & self.nonce.ready):
+                with m.Elif(free & self.nonce_jobs.valid & self.nonce.ready):
                     m.d.comb += self.nonce_jobs.ready.eq(1)
                     m.d.sync += [
                         job.eq(ecdsa.job),
@@ -149,7 +149,7 @@ class Feed(wiring.Component):
                 with m.If(part == _Part.Y):
                     m.d.sync += [word[_PARITY_BIT].eq(parity), parity.eq(0)]
             with m.State("send"):
-                m.d.comb += [self.head.valid.eq(~signs), self.operands.valid.eq(signs)]
+                m.d.comb += sends.eq(1)
                 with m.If(sent):
                     m.next = "idle"
                     with m.If(part == _Part.Y):
@@ -231,17 +231,28 @@ class Feed(wiring.Component):
         with m.If(stored):
             m.d.sync += [word.eq(shifted(word, kept)), arrived.eq(arrived + 1)]
 
-    def _send(self, m: Module, signs: Signal, word: Signal, sent: Signal) -> None:
-        """Let ``word`` leave by the valid stream, zeros behind it; ``sent`` with its end."""
-        count = Signal(range(LIMBS))
-        heads, operates = (each.valid & each.ready for each in (self.head, self.operands))
+    def _send(self, m: Module, sends: Value, signs: Signal, word: Signal, sent: Signal) -> Value:
+        """Let ``word`` leave while it ``sends``, zeros behind it; ``sent`` with its end.
+
+        Returns whether all has left: no lane takes what was for another.
+        """
+        head, operands = (each.signature.create() for each in (self.head, self.operands))
+        count, leaves, waiting = Signal(range(LIMBS)), Signal(), []
         m.d.comb += [
-            self.head.payload.eq(reverse_bytes(word[:_CHUNK_BITS])),
-            self.operands.payload.eq(word[:LIMB_BITS]),
-            sent.eq((heads | operates) & count.all()),
+            head.valid.eq(sends & ~signs),
+            head.payload.eq(reverse_bytes(word[:_CHUNK_BITS])),
+            operands.valid.eq(sends & signs),
+            operands.payload.eq(word[:LIMB_BITS]),
+            leaves.eq(sends & Mux(signs, operands.ready, head.ready)),
+            sent.eq(leaves & count.all()),
         ]
-        with m.If(heads | operates):
+        with m.If(leaves):
             m.d.sync += [
                 word.eq(Mux(signs, shifted(word), word >> _CHUNK_BITS)),
                 count.eq(count + 1),
             ]
+        for source, sink in ((head, self.head), (operands, self.operands)):
+            later = registered(m, source)
+            connect(m, later, flipped(sink))
+            waiting.append(later.valid)
+        return ~Cat(waiting).any()

@@ -68,7 +68,7 @@ SMALL = Size(
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=52, slots=13, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(4, interval=4, latency=53, slots=14, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
@@ -77,7 +77,7 @@ FULL = Size(
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
-FEED_CLOCKS = {"nonce": 29, "secret": 15, "point": 36}
+FEED_CLOCKS = {"nonce": 30, "secret": 16, "point": 37}
 """Clocks in which the Feed station reads and hands over what a lane hashes first: an ECDSA key and
 a digest; the prefix of an Ed25519 key; R and the public key."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from intaglio.hdl import digest
+from intaglio.hdl import digest, profiles
 from intaglio.hdl.boards import BOARDS
 from intaglio.hdl.boards import digest as boards_digest
 from intaglio.hdl.boards.digest import board_digest, board_sources
@@ -59,10 +60,11 @@ def left_out(sources: dict[str, Path], digested: set[Path]) -> set[str]:
 def test_the_core_imports_nothing_that_its_digest_leaves_out(tmp_path: Path) -> None:
     sources = dict(core_sources())
     assert {"hdl/device.py", "hdl/core.py", "hdl/field/fold.py", "host/wire.py"} <= set(sources)
-    assert not left_out(sources, set(sources.values()))
+    known = {*sources.values(), Path(profiles.__file__)}  # whose values are digested
+    assert not left_out(sources, known)
     wrong = tmp_path / "wrong.py"
     wrong.write_text("from .boards.top import BoardTop\nfrom intaglio.curve import Curve\n")
-    assert left_out({"hdl/wrong.py": wrong}, set(sources.values())) == {
+    assert left_out({"hdl/wrong.py": wrong}, known) == {
         "hdl/wrong.py imports intaglio.hdl.boards.top.BoardTop",
         "hdl/wrong.py imports intaglio.curve.Curve",
     }
@@ -71,7 +73,8 @@ def test_the_core_imports_nothing_that_its_digest_leaves_out(tmp_path: Path) -> 
 @pytest.mark.parametrize("board", BOARDS)
 def test_a_board_imports_nothing_that_the_digests_leave_out(board: str) -> None:
     ours = {f"hdl/boards/{path.name}": path for path in board_sources(board)}
-    assert not left_out(ours, {*ours.values(), *dict(core_sources()).values()})
+    known = {*ours.values(), *dict(core_sources()).values(), Path(profiles.__file__)}
+    assert not left_out(ours, known)
 
 
 def test_digests_differ() -> None:
@@ -103,6 +106,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("core.py", True, set()),
         ("device.py", True, set()),
         ("field/fold.py", True, set()),
+        ("profiles.py", False, set()),
         ("boards/top.py", False, {"ulx3s-85f", "versa-5g"}),
         ("boards/pll.py", False, {"ulx3s-85f", "versa-5g"}),
         ("boards/board.py", False, {"ulx3s-85f", "versa-5g"}),
@@ -119,6 +123,14 @@ def test_what_an_edit_changes(copy: Path, source: str, core: bool, boards: set[s
         file.write("\n# edited\n")
     assert (rtl_digest("small") != before[0]) is core
     assert {name for name in names if board_digest(name) != before[1][name]} == boards
+
+
+def test_a_profile_makes_only_itself_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rtl_digest("small"), rtl_digest("mid")
+    larger = replace(profiles.SMALL, issue_slots=profiles.SMALL.issue_slots + 1)
+    monkeypatch.setitem(profiles.PROFILES, "small", larger)
+    assert rtl_digest("small") != before[0]
+    assert rtl_digest("mid") == before[1]
 
 
 def test_what_the_tools_are_told_counts(monkeypatch: pytest.MonkeyPatch) -> None:
