@@ -65,7 +65,7 @@ def test_a_carry_chain_and_a_multiplexer() -> None:
     )
     slow = estimate.paths(estimate.load(design), 1)[0]
     assert slow.end.cell == "ram"
-    carries = 0.45 + 3 * 0.07 + 0.44
+    carries = 0.45 + 3 * estimate.CARRY_NS + 0.44
     assert slow.ns == pytest.approx(0.7 + 0.35 + carries + 0.35 + 0.24 + 0.2 + 0.35 + 0.3)
 
 
