@@ -195,7 +195,7 @@ def _damage(peer: Peer) -> str:
 
 
 def _descriptors(peer: Peer) -> str:
-    from intaglio.ring import one_block
+    from intaglio.blocks import one_block
 
     peer.open()
     far = {"where": wire_ring.Body.MEMORY, "address": FAR}

@@ -20,9 +20,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from intaglio import wire, wire_ring
+from intaglio.blocks import Completion, Descriptor
 from intaglio.curve import DEVICE_CURVES, Curve
 from intaglio.device import DeviceSigner
-from intaglio.ring import RING_ENTRIES, Completion, Descriptor, Memory
+from intaglio.ring import RING_ENTRIES, Memory
 from intaglio.transport.function import IOVA_BASE, Function
 from intaglio.transport.pcie import RingTransport
 from intaglio.values import SignRequest

@@ -7,8 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from intaglio import ring, wire, wire_ring
-from intaglio.ring import BODY_BYTES, RING_ENTRIES, Memory, RingCodec, Rings, dtype, encode_many
+from intaglio import blocks, ring, wire, wire_ring
+from intaglio.blocks import dtype, encode_many
+from intaglio.ring import BODY_BYTES, RING_ENTRIES, Memory, RingCodec, Rings
 from intaglio.wire import Op, Status
 from intaglio.wire_ring import COMPLETION, DESCRIPTOR, Body
 
@@ -113,11 +114,11 @@ def test_blocks_of_many_stay_short_enough_for_one_write():
     bodies = [bytes(4096)] * 64
     data, at, longest = encode_many(HEADER, 1, bodies), 0, 0
     while at < len(data):
-        count, size = ring._HEAD.unpack_from(data, at)
-        whole = ring._HEAD.size + count * DESCRIPTOR.size + size
+        count, size = blocks.HEAD.unpack_from(data, at)
+        whole = blocks.HEAD.size + count * DESCRIPTOR.size + size
         longest = max(longest, whole)
         at += whole
-    assert longest <= ring.BLOCK_BYTES + ring._HEAD.size
+    assert longest <= blocks.BLOCK_BYTES + blocks.HEAD.size
 
 
 def test_only_whole_blocks_are_taken(device):
@@ -241,4 +242,4 @@ def test_rings_fit_their_alignment_and_the_limits():
         assert base % wire_ring.RING_ALIGN_BYTES == 0
     assert wire_ring.MIN_RING_LOG2 <= ring.RING_LOG2 <= wire_ring.MAX_RING_LOG2
     assert RingCodec.queue < RING_ENTRIES < 1 << wire.TAG_BITS - 1
-    assert np.dtype(ring.Completion).itemsize == COMPLETION.size
+    assert np.dtype(blocks.Completion).itemsize == COMPLETION.size
