@@ -22,20 +22,19 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from .floorplan import unit_of
+from .floorplan import BEL, unit_of
 
 CLOCK_TO_OUT_NS = {"TRELLIS_FF": 0.52, "MULT18X18D": 0.7, "DP16KD": 5.7, "DP16KD registered": 0.9}
 SETUP_NS = {"TRELLIS_FF": 0.05, "MULT18X18D": 0.3, "DP16KD": 0.3, "TRELLIS_RAMW": 0.3}
 LUT_NS, CARRY_IN_NS, CARRY_NS, CARRY_OUT_NS, MUX_NS = 0.24, 0.45, 0.035, 0.44, 0.4
 
 _LOGIC = "TRELLIS_COMB"
-_BEL = re.compile(r"X(\d+)/Y(\d+)/")
 _CLOCKS = re.compile(r"CLK[AB0-3]?|GSR|W.*")
 _CHAINED = {"FCI", "FCO", "FXA", "FXB", "F1"}
 """Pins that fixed wires join."""
 _SELECTS = {"M", "FXA", "FXB", "F1"}
 """Pins of the multiplexers behind the LUTs."""
-_FEWEST_ENDS = 2000
+_MOST_ENDS = 2000
 """A net of more ends is a clock or a reset."""
 
 
@@ -88,7 +87,7 @@ def load(written: Mapping[str, Any]) -> Design:
                 if bit not in design.names or design.names[bit].startswith("$"):
                     design.names[bit] = name
         for name, cell in module["cells"].items():
-            place = _BEL.match(cell["attributes"].get("NEXTPNR_BEL", ""))
+            place = BEL.match(cell["attributes"].get("NEXTPNR_BEL", ""))
             if place is None:
                 continue
             design.cells[name], design.places[name] = cell, (int(place[1]), int(place[2]))
@@ -105,7 +104,7 @@ def lengths(design: Design) -> Counter[str]:
     """Half the perimeter of all nets' boxes in tiles, by unit of what drives them."""
     found: Counter[str] = Counter()
     for bit, pins in design.ends.items():
-        if len(pins) < _FEWEST_ENDS:
+        if len(pins) < _MOST_ENDS:
             xs, ys = zip(*(design.places[pin.cell] for pin in pins), strict=True)
             found[unit_of(design.names[bit])] += max(xs) - min(xs) + max(ys) - min(ys)
     return found

@@ -23,7 +23,7 @@ KINDS = {"TRELLIS_FF": "logic", "TRELLIS_COMB": "logic", "TRELLIS_RAMW": "logic"
 KINDS |= {"DP16KD": "block RAM", "MULT18X18D": "multiplier", "EHXPLLL": "PLL", "TRELLIS_IO": "pin"}
 """What is drawn, by type of cell."""
 
-_BEL = re.compile(r"X(\d+)/Y(\d+)/")
+BEL = re.compile(r"X(\d+)/Y(\d+)/")
 _ABOVE = ("signer", "core")
 _SHAPES = {"block RAM": ("s", 30), "multiplier": ("D", 16), "PLL": ("*", 90), "pin": ("v", 40)}
 
@@ -64,7 +64,7 @@ def plan(routed: Mapping[str, Any]) -> Plan:
                 if isinstance(bit, int) and not name.startswith("$"):
                     names[bit] = min(names.get(bit, name), name, key=len)
         for cell in module["cells"].values():
-            place = _BEL.match(cell["attributes"].get("NEXTPNR_BEL", ""))
+            place = BEL.match(cell["attributes"].get("NEXTPNR_BEL", ""))
             kind = KINDS.get(cell["type"])
             if place is None or kind is None:
                 continue

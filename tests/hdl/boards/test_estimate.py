@@ -12,7 +12,7 @@ from intaglio.hdl.boards import estimate
 
 
 def cell(kind: str, bel: str, **pins: int) -> dict[str, Any]:
-    """A cell; pins that begin with an upper-case Q, F, O or P are outputs."""
+    """A cell with a bit at each of its pins."""
     outputs = ("Q", "F", "FCO", "OFX", "P0", "DOB0")
     return {
         "type": kind,
