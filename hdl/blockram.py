@@ -1,8 +1,9 @@
-"""The one door to block RAM: a write port and a read port."""
+"""The one door to block RAM: a port that writes and one that reads, or two that read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amaranth.hdl import (
     Array,
@@ -109,73 +110,195 @@ class BlockRam(wiring.Component):
 
     def _blocks(self, m: Module) -> None:
         """Rows of as many blocks side by side as the words are wide."""
-        most = max(_DEPTH_OF_WIDTH.values())
-        fits = (w for w, depth in _DEPTH_OF_WIDTH.items() if depth >= self.depth)
-        width = next(fits, min(_DEPTH_OF_WIDTH))
-        data, read = Value.cast(self.write.data), Value.cast(self.read)
-        rows = []
-        for row, first in enumerate(range(0, self.depth, most)):
-            rows.append(Signal(len(read), name=f"row{row}"))
-            write_en = self.write.en & (self.write.addr >> most.bit_length() - 1 == row)
-            for start in range(0, self.width, width):
-                stop = min(self.width, start + width)
-                words = self.init[first : first + most]
-                part = [word >> start & ((1 << stop - start) - 1) for word in words]
-                out = Signal(width, name=f"out{row}_{start}")
-                block = self._block(width, part, data[start:stop], out, write_en)
-                m.submodules[f"block{row}_{start}"] = block
-                m.d.comb += rows[-1][start:stop].eq(out)
-        chosen = self.read_addr >> most.bit_length() - 1
-        if len(rows) > 1:
-            for stage in range(self.latency):
-                earlier, chosen = chosen, Signal(range(len(rows)), name=f"chosen{stage}")
-                with m.If(self.read_en | (stage > 0)):
-                    m.d.sync += chosen.eq(earlier)
-        m.d.comb += read.eq(Array(rows)[chosen] if len(rows) > 1 else rows[0])
+        data, rows = Value.cast(self.write.data), _Rows(self.depth, self.width, self.init)
+        for tile in rows.tiles:
+            out = Signal(tile.width, name=f"out_{tile.name}")
+            enable = self.write.en & rows.is_of(tile.row, self.write.addr)
+            written = data[tile.start : tile.stop]
+            m.submodules[f"block{tile.name}"] = self._block(tile, written, out, enable)
+            m.d.comb += rows.found[tile.row][tile.start : tile.stop].eq(out)
+        found = rows.chosen(m, self.read_en, self.read_addr, self.latency)
+        m.d.comb += Value.cast(self.read).eq(found)
 
-    def _block(
-        self, width: int, init: list[int], data: Value, out: Signal, write_en: Value
-    ) -> Instance:
-        """A DP16KD whose port A writes and whose port B reads, ``width`` bits in 18-bit units."""
-        enables = {36: 4, 18: 2, 9: 0}[width]
-        shift = {36: 5, 18: 4, 9: 3}[width]
+    def _block(self, tile: _Tile, data: Value, out: Signal, write_en: Value) -> Instance:
+        """A DP16KD whose port A writes and whose port B reads."""
+        width, enables = tile.width, {36: 4, 18: 2, 9: 0}[tile.width]
         padded = Cat(data, C(0, 36 - len(data)))
-        write_at = Cat(C((1 << enables) - 1, shift), self.write.addr, C(0, 14))[:14]
-        read_at = Cat(C(0, shift), self.read_addr, C(0, 14))[:14]
+        write_at = _address(width, self.write.addr)
+        write_at = Cat(C((1 << enables) - 1, enables), write_at[enables:])
         # a block wider than 18 bits has its low half on port A's pins
         ports: dict[str, object] = {f"i_DIA{i}": padded[i] for i in range(18)}
         ports |= {f"i_DIB{i}": padded[18 + i] for i in range(18)}
         ports |= {f"i_ADA{i}": write_at[i] for i in range(14)}
-        ports |= {f"i_ADB{i}": read_at[i] for i in range(14)}
+        ports |= {f"i_ADB{i}": bit for i, bit in enumerate(_address(width, self.read_addr))}
         if width == 36:
             ports |= {f"o_DOA{i}": out[i] for i in range(18)}
             ports |= {f"o_DOB{i}": out[18 + i] for i in range(18)}
         else:
             ports |= {f"o_DOB{i}": out[i] for i in range(width)}
-        for port in "AB":
-            ports |= {f"i_CS{port}{i}": C(0, 1) for i in range(3)}
-            ports |= {
-                f"i_CLK{port}": ClockSignal(),
-                f"i_RST{port}": C(0, 1),
-                f"i_OCE{port}": C(1, 1),
-                f"p_CLK{port}MUX": f"CLK{port}",
-                f"p_CSDECODE_{port}": "0b000",
-                f"p_DATA_WIDTH_{port}": width,
-                f"p_REGMODE_{port}": "OUTREG" if self.registered else "NOREG",
-                f"p_WRITEMODE_{port}": "NORMAL",
-            }
-        return Instance(
-            "DP16KD",
-            i_CEA=write_en,
-            i_WEA=write_en,
-            i_CEB=self.read_en,
-            i_WEB=C(0, 1),
-            p_GSR="DISABLED",
-            p_RESETMODE="SYNC",
-            p_ASYNC_RESET_RELEASE="SYNC",
-            **_initial(width, init),
-            **ports,
+        ports |= {"i_CEA": write_en, "i_WEA": write_en, "i_CEB": self.read_en, "i_WEB": C(0, 1)}
+        return _dp16kd(tile, registered=self.registered, ports=ports)
+
+
+class BlockRom(wiring.Component):
+    """Words in block RAM that stay what they are, read by one or two readers.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word.
+    words : Sequence[int]
+        Fewer than 1024 leave room in their blocks, which for two readers are 18 bits wide at most.
+    readers : int
+        1 or 2.
+
+    Members
+    -------
+    en_<n> : In(1), addr_<n> : In, word_<n> : Out(width)
+        Reader n = 0..readers-1: the word at ``addr_<n>``, :attr:`latency` clocks later; without
+        ``en_<n>`` the one read last stays.
+
+    Security: the time of an access does not depend on its address, nor on the other reader.
+    """
+
+    latency = 2
+
+    def __init__(self, *, width: int, words: Sequence[int], readers: int = 1) -> None:
+        if readers not in (1, 2):
+            raise ValueError(f"readers={readers} must be 1 or 2")
+        self.width, self.words, self.readers = width, list(words), readers
+        members = {}
+        for n in range(readers):
+            members[f"en_{n}"] = In(1)
+            members[f"addr_{n}"] = In(range(len(words)))
+            members[f"word_{n}"] = Out(width)
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if str(getattr(platform, "device", "")).startswith("LFE5U"):
+            self._blocks(m)
+        else:
+            self._memory(m)
+        return m
+
+    def _reader(self, n: int) -> tuple[Value, Value, Value]:
+        return tuple(getattr(self, f"{name}_{n}") for name in ("en", "addr", "word"))
+
+    def _memory(self, m: Module) -> None:
+        m.submodules.words = words = Memory(
+            shape=self.width, depth=len(self.words), init=self.words
         )
+        for n in range(self.readers):
+            enable, address, word = self._reader(n)
+            port = words.read_port()
+            m.d.comb += [port.en.eq(enable), port.addr.eq(address)]
+            m.d.sync += word.eq(port.data)
+
+    def _blocks(self, m: Module) -> None:
+        count = len(self.words)
+        rows = [_Rows(count, self.width, self.words, widest=18) for _ in range(self.readers)]
+        for tile in rows[0].tiles:
+            ports: dict[str, object] = {}
+            for n, port in zip(range(self.readers), "BA", strict=False):
+                enable, address, _ = self._reader(n)
+                out = Signal(tile.width, name=f"out{n}_{tile.name}")
+                m.d.comb += rows[n].found[tile.row][tile.start : tile.stop].eq(out)
+                at = _address(tile.width, address)
+                ports |= {f"i_AD{port}{i}": bit for i, bit in enumerate(at)}
+                ports |= {f"o_DO{port}{i}": out[i] for i in range(tile.width)}
+                ports[f"i_CE{port}"] = enable
+            ports |= {f"i_WE{port}": C(0, 1) for port in "AB"}
+            m.submodules[f"block{tile.name}"] = _dp16kd(tile, registered=True, ports=ports)
+        for n in range(self.readers):
+            enable, address, word = self._reader(n)
+            m.d.comb += word.eq(rows[n].chosen(m, enable, address, self.latency))
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A block: its row, which bits of the words it has, how wide it is, and its words."""
+
+    row: int
+    start: int
+    stop: int
+    width: int
+    words: list[int]
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}_{self.start}"
+
+
+class _Rows:
+    """Blocks side by side for words, in rows if these are many, and what a reader finds in each.
+
+    No block is wider than ``widest``; the last row is of as few as it can be.
+    """
+
+    def __init__(self, depth: int, width: int, words: Sequence[int], widest: int = 36) -> None:
+        self._most = most = max(_DEPTH_OF_WIDTH.values())
+        self.tiles = []
+        self.found = []
+        for row, first in enumerate(range(0, depth, most)):
+            self.found.append(Signal(width, name=f"row{row}"))
+            rest = min(depth - first, most)
+            block = max(w for w, deep in _DEPTH_OF_WIDTH.items() if deep >= rest and w <= widest)
+            for start in range(0, width, block):
+                stop = min(width, start + block)
+                mask = (1 << stop - start) - 1
+                part = [word >> start & mask for word in words[first : first + most]]
+                self.tiles.append(_Tile(row, start, stop, block, part))
+
+    def is_of(self, row: int, address: Value) -> Value:
+        """Whether an address is in a row."""
+        return self._row_of(address) == row
+
+    def chosen(self, m: Module, enable: Value, address: Value, latency: int) -> Value:
+        """The word at ``address``, asked for with ``enable`` so many clocks ago."""
+        if len(self.found) == 1:
+            return self.found[0]
+        row = self._row_of(address)
+        for stage in range(latency):
+            earlier, row = row, Signal(range(len(self.found)), name=f"chosen{stage}")
+            with m.If(enable | (stage > 0)):
+                m.d.sync += row.eq(earlier)
+        return Array(self.found)[row]
+
+    def _row_of(self, address: Value) -> Value:
+        return address >> self._most.bit_length() - 1
+
+
+def _address(width: int, address: Value) -> Value:
+    """Bits of a block's address port."""
+    shift = {36: 5, 18: 4, 9: 3}[width]
+    return Cat(C(0, shift), address, C(0, 14))[:14]
+
+
+def _dp16kd(tile: _Tile, *, registered: bool, ports: dict[str, object]) -> Instance:
+    """A block in the one clock domain, with its first words."""
+    fixed: dict[str, object] = {}
+    for port in "AB":
+        fixed |= {f"i_CS{port}{i}": C(0, 1) for i in range(3)}
+        fixed |= {
+            f"i_CLK{port}": ClockSignal(),
+            f"i_RST{port}": C(0, 1),
+            f"i_OCE{port}": C(1, 1),
+            f"p_CLK{port}MUX": f"CLK{port}",
+            f"p_CSDECODE_{port}": "0b000",
+            f"p_DATA_WIDTH_{port}": tile.width,
+            f"p_REGMODE_{port}": "OUTREG" if registered else "NOREG",
+            f"p_WRITEMODE_{port}": "NORMAL",
+        }
+    return Instance(
+        "DP16KD",
+        p_GSR="DISABLED",
+        p_RESETMODE="SYNC",
+        p_ASYNC_RESET_RELEASE="SYNC",
+        **_initial(tile.width, tile.words),
+        **fixed,
+        **ports,
+    )
 
 
 def _initial(width: int, words: list[int]) -> dict[str, object]:

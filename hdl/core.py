@@ -11,7 +11,7 @@ from intaglio.params import ED25519, SECP256K1, Weierstrass
 
 from . import layouts
 from .digest import rtl_digest
-from .engine.barrel import Barrel
+from .engine.engine import Engine
 from .engine.programs import Image
 from .hash.lanes import EcdsaLane, Sha512Lane
 from .intake import Intake
@@ -83,7 +83,9 @@ class SigningCore(wiring.Component):
         page_width = (profile.pool_pages - 1).bit_length()
         image = Image(profile.window, self.curve, release_check=profile.release_check)
         m.submodules.intake = intake = Intake(**sizes)
-        m.submodules.jobs = jobs = Jobs(**sizes, release_check=profile.release_check)
+        m.submodules.jobs = jobs = Jobs(
+            **sizes, barrels=profile.barrels, release_check=profile.release_check
+        )
         m.submodules.feed = feed = Feed(**sizes)
         m.submodules.collect = collect = Collect(**sizes, order_bits=self.curve.order.bit_length())
         m.submodules.finish = finish = Finish(**sizes)
@@ -100,15 +102,20 @@ class SigningCore(wiring.Component):
         ]
         readers = [*sha512, *nonce[: profile.sha256_lanes]]
         m.submodules.pool = pool = MessagePool(profile.pool_pages, readers=len(readers))
-        m.submodules.barrel = barrel = Barrel(
+        m.submodules.engine = engine = Engine(
             image,
+            barrels=profile.barrels,
             interval=profile.interval,
             slots=profile.issue_slots,
             jobs=profile.job_slots,
             keys=profile.key_slots,
         )
         m.submodules.keys = keys = KeyStore(
-            profile.key_slots, jobs=profile.job_slots, lookups=2, lanes=barrel.lanes
+            profile.key_slots,
+            jobs=profile.job_slots,
+            lookups=2,
+            lanes=engine.lanes,
+            engines=profile.barrels,
         )
 
         now = Signal(32)
@@ -135,17 +142,19 @@ class SigningCore(wiring.Component):
         distribute(m, feed.head, [(lane.head, 1) for lane in sha512])
         distribute(m, feed.operands, [(lane.operands, 1) for lane in nonce])
         connect(m, collect.hashed, jobs.hashed)
-        connect(m, registered(m, jobs.engine), barrel.start)
+        for n in range(profile.barrels):
+            start = registered(m, getattr(jobs, f"engine_{n}"))
+            connect(m, start, getattr(engine, f"start_{n}"))
+            m.d.comb += getattr(jobs, f"executed_{n}").eq(getattr(engine, f"done_{n}"))
         connect(m, jobs.invert, invert.jobs_in)
         connect(m, invert.inverted, jobs.inverted)
         connect(m, jobs.finish, finish.finish)
-        connect(m, finish.wipe, barrel.wipe)
+        connect(m, finish.wipe, engine.wipe)
         connect(m, finish.limbs, replier.limbs)
         connect(m, replier.replies, flipped(self.replies))
         m.d.comb += [
-            jobs.executed.eq(barrel.done),
             jobs.alarm.eq(feed.alarm),
-            barrel.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
+            engine.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
             invert.inbox_taken.eq(~collect.inbox.enable),
         ]
         for n, user in enumerate((feed, collect, finish)):
@@ -163,13 +172,13 @@ class SigningCore(wiring.Component):
         merge_registered(m, [finish.release, intake.release], pool.release)
         m.d.comb += [
             intake.free_pages.eq(pool.free_pages),
-            barrel.digest.eq(intake.digest),
-            intake.digest_taken.eq(barrel.digest_taken),
+            engine.digest.eq(intake.digest),
+            intake.digest_taken.eq(engine.digest_taken),
         ]
 
-        self._contexts(m, intake, finish)
-        self._keys(m, keys, intake, feed, collect, finish, replier, barrel)
-        self._shared_reads(m, feed, invert, finish, replier, keys, barrel)
+        self._contexts(m, intake, engine)
+        self._keys(m, keys, intake, feed, collect, finish, replier, engine)
+        self._shared_reads(m, feed, invert, finish, replier, keys, engine)
         self._replies(m, intake, finish, replier)
         works = Signal(init=1)
         m.d.comb += self.busy.eq(works | self.requests.valid | self.bad_frame)
@@ -185,28 +194,34 @@ class SigningCore(wiring.Component):
         )
         return m
 
-    def _contexts(self, m: Module, intake: Intake, finish: Finish) -> None:
-        """Which job contexts are free, and which of them is the next job's."""
+    def _contexts(self, m: Module, intake: Intake, engine: Engine) -> None:
+        """Which job contexts are free, and which of them is the next job's: one barrel's after
+        another's, but of the first barrel's for a key that is loaded."""
         slots = self.profile.job_slots
         taken = Signal(slots, init=(1 << slots) - 1)  # a reset has them wiped first
         active, offered, take = Signal(init=1), Signal(), Signal()
-        index, freed = Signal(range(slots)), Signal.like(finish.free)
-        m.d.sync += [active.eq(taken.any() | take), take.eq(0), freed.eq(finish.free)]
+        index, may_load = Signal(range(slots)), Signal()
+        m.d.sync += [active.eq(taken.any() | take), take.eq(0)]
         m.d.comb += [
+            may_load.eq(engine.is_first(index)),
             intake.jobs_active.eq(active),
-            intake.job.free.eq(offered),
+            intake.job.free.eq(offered & (may_load | ~intake.loads)),
             intake.job.index.eq(index),
         ]
         with m.If(take):
             m.d.sync += taken.bit_select(index, 1).eq(1)
-        with m.Elif(taken.bit_select(index, 1)):
-            m.d.sync += index.eq(Mux(index == slots - 1, 0, index + 1))
+        with m.Elif(taken.bit_select(index, 1) | (intake.loads & ~may_load)):
+            m.d.sync += [offered.eq(0), index.eq(engine.following(index))]
         with m.Else():
             m.d.sync += offered.eq(1)
         with m.If(intake.take_job):
             m.d.sync += [take.eq(1), offered.eq(0), active.eq(1)]
-        with m.If(freed.enable):
-            m.d.sync += taken.bit_select(freed.job, 1).eq(0)
+        for n in range(self.profile.barrels):
+            freed, job = Signal(name=f"freed{n}"), Signal(range(slots), name=f"freed_job{n}")
+            wiped, wiping = getattr(engine, f"wiped_{n}"), getattr(engine, f"wiping_{n}")
+            m.d.sync += [freed.eq(wiped), job.eq(wiping)]
+            with m.If(freed):
+                m.d.sync += taken.bit_select(job, 1).eq(0)
 
     def _keys(
         self,
@@ -217,14 +232,14 @@ class SigningCore(wiring.Component):
         collect: Collect,
         finish: Finish,
         replier: Replier,
-        barrel: Barrel,
+        engine: Engine,
     ) -> None:
         """The key store and who writes it: the engine never waits, the others take turns."""
         connect(m, intake.key_command, keys.command)
         connect(m, finish.key_finish, keys.finish)
         chosen = stream.Signature(key_write_layout(self.profile.key_slots)).create()
         merge_registered(m, [collect.key_write, finish.key_write, intake.key_write], chosen)
-        write = Signal.like(barrel.key_write)
+        write = Signal.like(engine.key_write)
         m.d.sync += [
             write.eq(0),
             keys.acquire.eq(intake.acquire),
@@ -232,8 +247,8 @@ class SigningCore(wiring.Component):
             keys.release.eq(finish.key_release),
             keys.release_slot.eq(finish.record.slot),
         ]
-        with m.If(barrel.key_write.enable):
-            m.d.sync += write.eq(barrel.key_write)
+        with m.If(engine.key_write.enable):
+            m.d.sync += write.eq(engine.key_write)
         lane, step = place(chosen.payload.limb, keys.lanes)
         m.d.comb += [
             chosen.ready.eq(~write.enable),
@@ -257,11 +272,6 @@ class SigningCore(wiring.Component):
             intake.key_info.eq(keys.info_0),
             keys.slot_1.eq(replier.key_slot),
             replier.key_info.eq(keys.info_1),
-            keys.engine.en.eq(1),
-            keys.engine.slot.eq(barrel.key_read.key),
-            keys.engine.index.eq(barrel.key_read.index),
-            keys.engine.step.eq(barrel.key_read.step),
-            barrel.key_word.eq(keys.engine.data),
             keys.hash.en.eq(feed.secret.en),
             keys.hash.slot.eq(feed.secret.slot),
             keys.hash.index.eq(feed.secret.index),
@@ -269,6 +279,16 @@ class SigningCore(wiring.Component):
             feed.secret_limb.eq(keys.hash.data),
             feed.secret_damaged.eq(keys.hash.damaged),
         ]
+
+        for n in range(self.profile.barrels):
+            port, wanted = getattr(keys, f"engine_{n}"), getattr(engine, f"key_read_{n}")
+            m.d.comb += [
+                port.en.eq(1),
+                port.slot.eq(wanted.key),
+                port.index.eq(wanted.index),
+                port.step.eq(wanted.step),
+                getattr(engine, f"key_word_{n}").eq(port.data),
+            ]
 
     def _shared_reads(
         self,
@@ -278,19 +298,19 @@ class SigningCore(wiring.Component):
         finish: Finish,
         replier: Replier,
         keys: KeyStore,
-        barrel: Barrel,
+        engine: Engine,
     ) -> None:
         """Ports that stations share: the feed goes first, the replies last."""
         public = feed.public
         users = (feed, invert, finish)
         asked, owner, free = Signal.like(feed.outbox), Signal(len(users)), Signal()
         arriving = Signal.like(owner)
-        m.d.sync += arriving.eq(owner & (asked.want & barrel.outbox_taken).replicate(len(users)))
+        m.d.sync += arriving.eq(owner & (asked.want & engine.outbox_taken).replicate(len(users)))
         m.d.comb += [
-            free.eq(~asked.want | barrel.outbox_taken),
-            barrel.outbox.job.eq(asked.job),
-            barrel.outbox.index.eq(asked.index),
-            barrel.outbox.limb.eq(asked.limb),
+            free.eq(~asked.want | engine.outbox_taken),
+            engine.outbox.job.eq(asked.job),
+            engine.outbox.index.eq(asked.index),
+            engine.outbox.limb.eq(asked.limb),
         ]
         with m.If(free):
             m.d.sync += asked.want.eq(0)
@@ -301,9 +321,9 @@ class SigningCore(wiring.Component):
                     m.d.sync += [asked.eq(user.outbox), owner.eq(1 << i)]
         for i, user in enumerate(users):
             m.d.sync += user.outbox_found.eq(arriving[i])
-            m.d.comb += user.outbox_limb.eq(barrel.outbox_limb)
+            m.d.comb += user.outbox_limb.eq(engine.outbox_limb)
         for user in (feed, finish):
-            m.d.comb += user.outbox_damaged.eq(barrel.outbox_damaged)
+            m.d.comb += user.outbox_damaged.eq(engine.outbox_damaged)
         m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),

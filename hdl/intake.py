@@ -34,8 +34,9 @@ class Intake(wiring.Component):
         Payloads of whole frames. Stalled while a job finds no context or no pages.
     now : In(32)
         Clock counter, for the jobs' cycles.
-    job : In({free, index}), take_job : Out(1)
-        A free job context; it is taken in the clock of ``take_job``.
+    job : In({free, index}), loads : Out(1), take_job : Out(1)
+        A free job context, which may load a key if ``loads``; it is taken in the clock of
+        ``take_job``.
     jobs_active : In(1)
         Any job is in flight.
     key_slot : Out, key_info : In(keystore.Info)
@@ -71,6 +72,7 @@ class Intake(wiring.Component):
                 "requests": In(stream.Signature(Packet(8))),
                 "now": In(32),
                 "job": In(data.StructLayout({"free": 1, "index": job})),
+                "loads": Out(1),
                 "take_job": Out(1),
                 "jobs_active": In(1),
                 "key_slot": Out(range(keys)),
@@ -120,7 +122,7 @@ class Intake(wiring.Component):
             judge.jobs_active.eq(self.jobs_active),
             self.key_slot.eq(header.slot),
         ]
-        is_load, is_message, is_digest = Signal(), Signal(), Signal()
+        is_load, is_message, is_digest = self.loads, Signal(), Signal()
         differs, exceeds = Signal(), Signal()
         m.d.sync += [
             is_load.eq(header.op == Op.LOAD_KEY),

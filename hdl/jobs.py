@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
@@ -156,6 +156,8 @@ class Jobs(wiring.Component):
     ----------
     jobs, keys, pages : int
         Job contexts, key slots, pages of the message pool.
+    barrels : int
+        Of the engine; each has as many of the contexts, the first the first.
     release_check : wire.ReleaseCheck
         Decides the :func:`routes`.
 
@@ -169,12 +171,12 @@ class Jobs(wiring.Component):
         What the lane of the job was given is not what was stored: the job is faulted.
     inverted : In(stream of {job})
         An inverse is in the job's inbox.
-    executed : In({valid, job, flags})
-        The engine has ended a program.
+    executed_<n> : In({valid, job, flags})
+        The engine's barrel n has ended a program.
     sha512 : Out(stream of {job, second}), nonce : Out(stream of {job, hashed})
     invert : Out(stream of {job, modulus})
-    engine : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
-        Queues of the stations; each holds every job.
+    engine_<n> : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
+        Queues of the stations, each barrel being one; each holds every job that may come.
     record_job_<n> : In, record_<n> : Out
         Look a record up, n = 0..2: :data:`LOOKUP_CLOCKS` later.
 
@@ -187,9 +189,9 @@ class Jobs(wiring.Component):
     MOVE_CLOCKS = 5
 
     def __init__(
-        self, *, jobs: int, keys: int, pages: int, release_check: wire.ReleaseCheck
+        self, *, jobs: int, keys: int, pages: int, barrels: int, release_check: wire.ReleaseCheck
     ) -> None:
-        self.jobs, self.keys = jobs, keys
+        self.jobs, self.keys, self.barrels = jobs, keys, barrels
         self.routes = routes(release_check)
         self.steps = range(max(len(route) for route in self.routes.values()))
         self.record = record_layout(keys, pages)
@@ -201,13 +203,14 @@ class Jobs(wiring.Component):
             "hashed": In(stream.Signature(data.StructLayout({"job": job, "fault": 1}))),
             "alarm": In(data.StructLayout({"enable": 1, "job": job})),
             "inverted": In(stream.Signature(data.StructLayout({"job": job}))),
-            "executed": In(data.StructLayout(executed)),
             "sha512": Out(stream.Signature(data.StructLayout({"job": job, "second": 1}))),
             "nonce": Out(stream.Signature(data.StructLayout({"job": job, "hashed": 1}))),
             "invert": Out(stream.Signature(invert_layout(jobs))),
-            "engine": Out(stream.Signature(start_layout(jobs, keys))),
             "finish": Out(stream.Signature(data.StructLayout(finish))),
         }
+        for n in range(barrels):
+            members[f"executed_{n}"] = In(data.StructLayout(executed))
+            members[f"engine_{n}"] = Out(stream.Signature(start_layout(jobs, keys)))
         for n in range(self.LOOKUPS):
             members[f"record_job_{n}"] = In(job)
             members[f"record_{n}"] = Out(self.record)
@@ -259,11 +262,7 @@ class Jobs(wiring.Component):
             )
         )
 
-        m.submodules.ended = ended = SyncFIFOBuffered(
-            width=len(self.executed.as_value()), depth=self.jobs
-        )
-        done = data.View(self.executed.shape(), ended.r_data)
-        m.d.comb += [ended.w_data.eq(self.executed), ended.w_en.eq(self.executed.valid)]
+        done, ended, take_ended = self._ended(m)
         # an alarm comes before its job's next event, which is the lane's
         alarm = Signal(self.alarm.shape())
         m.d.sync += alarm.eq(self.alarm)
@@ -288,8 +287,8 @@ class Jobs(wiring.Component):
         with m.FSM():
             with m.State("take"):
                 m.d.sync += [is_new.eq(0), is_program.eq(0), fault.eq(0), flags.eq(done.flags)]
-                with m.If(ended.r_rdy):
-                    m.d.comb += ended.r_en.eq(1)
+                with m.If(ended):
+                    m.d.comb += take_ended.eq(1)
                     m.d.sync += [job.eq(done.job), is_program.eq(1)]
                     m.next = "read"
                 with m.Elif(self.hashed.valid):
@@ -330,6 +329,30 @@ class Jobs(wiring.Component):
                 m.next = "take"
         return event
 
+    def _ended(self, m: Module) -> tuple[data.View, Signal, Signal]:
+        """A program that has ended, whether there is one, and a signal that says it is taken.
+
+        The first barrel goes first: programs end less often than events are taken.
+        """
+        done = Signal(self.executed_0.shape())
+        valid, takes = Signal(), Signal()
+        queues = [
+            SyncFIFOBuffered(width=len(done.as_value()), depth=self.jobs // self.barrels)
+            for _ in range(self.barrels)
+        ]
+        for n, queue in enumerate(queues):
+            executed = getattr(self, f"executed_{n}")
+            m.submodules[f"ended_{n}"] = queue
+            m.d.comb += [queue.w_data.eq(executed), queue.w_en.eq(executed.valid)]
+        for n, queue in enumerate(queues):
+            with m.If(queue.r_rdy) if n == 0 else m.Elif(queue.r_rdy):
+                m.d.comb += [
+                    done.as_value().eq(queue.r_data),
+                    valid.eq(1),
+                    queue.r_en.eq(takes),
+                ]
+        return done, valid, takes
+
     def _place(self, m: Module, event: data.View, kind: data.View) -> list:  # type: ignore[type-arg]
         """Station and program of the event's step."""
         place = Signal(_PLACE)
@@ -347,32 +370,43 @@ class Jobs(wiring.Component):
 
     def _move(self, m: Module, event: data.View) -> None:
         """Put the event's job into the queue of the station its route names."""
-        payloads = {
-            Station.SHA512: (self.sha512, {"job": event.job, "second": event.step != 0}),
-            Station.NONCE: (self.nonce, {"job": event.job, "hashed": event.hashed}),
-            Station.ENGINE: (
-                self.engine,
-                {"job": event.job, "key": event.key, "program": event.program},
-            ),
-            Station.INVERT: (self.invert, {"job": event.job, "modulus": event.modulus}),
-            Station.FINISH: (
-                self.finish,
-                {"job": event.job, "status": _status(event.state), "recid": event.state.recid},
-            ),
-        }
-        for where, (output, fields) in payloads.items():
-            item = Signal(output.payload.shape(), name=f"item_{where.name.lower()}")
-            m.submodules[f"queue_{where.name.lower()}"] = queue = SyncFIFOBuffered(
-                width=len(item.as_value()), depth=self.jobs
-            )
-            m.d.comb += [item[name].eq(value) for name, value in fields.items()]
-            m.d.comb += [
-                queue.w_data.eq(item),
-                queue.w_en.eq(event.valid & (event.station == where)),
-                output.payload.eq(queue.r_data),
-                output.valid.eq(queue.r_rdy),
-                queue.r_en.eq(output.ready),
-            ]
+        share = self.jobs // self.barrels
+        status = {"status": _status(event.state), "recid": event.state.recid}
+        self._queue(m, event, "sha512", Station.SHA512, {"second": event.step != 0})
+        self._queue(m, event, "nonce", Station.NONCE, {"hashed": event.hashed})
+        self._queue(m, event, "invert", Station.INVERT, {"modulus": event.modulus})
+        self._queue(m, event, "finish", Station.FINISH, status)
+        program = {"key": event.key, "program": event.program}
+        for n in range(self.barrels):
+            is_its = event.job >> (share - 1).bit_length() == n
+            self._queue(m, event, f"engine_{n}", Station.ENGINE, program, is_its, depth=share)
+
+    def _queue(
+        self,
+        m: Module,
+        event: data.View,
+        name: str,
+        station: Station,
+        fields: dict[str, Value],
+        is_its: Value | int = 1,
+        *,
+        depth: int | None = None,
+    ) -> None:
+        """The queue in front of a station."""
+        output = getattr(self, name)
+        item = Signal(output.payload.shape(), name=f"item_{name}")
+        m.submodules[f"queue_{name}"] = queue = SyncFIFOBuffered(
+            width=len(item.as_value()), depth=depth or self.jobs
+        )
+        m.d.comb += [item[field].eq(value) for field, value in fields.items()]
+        m.d.comb += [
+            item.job.eq(event.job),
+            queue.w_data.eq(item),
+            queue.w_en.eq(event.valid & (event.station == station) & is_its),
+            output.payload.eq(queue.r_data),
+            output.valid.eq(queue.r_rdy),
+            queue.r_en.eq(output.ready),
+        ]
 
 
 def _status(state: data.View) -> Mux:

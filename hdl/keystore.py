@@ -116,6 +116,8 @@ class KeyStore(Component):
         Ports to look slots up by, at least 1.
     lanes : int
         Limbs of a word that the engine reads, or that are written, in a clock: 1, 2 or 4.
+    engines : int
+        Ports for the engine, at least 1: one for each barrel.
 
     Members
     -------
@@ -137,9 +139,9 @@ class KeyStore(Component):
         Stores those limbs of a LOADING slot's word that ``en``, a bit per lane, says: lane i of
         ``step`` is limb ``lanes * step + i``. Stored two clocks later, once ``busy`` has fallen
         after the slot's ``BEGIN_LOAD``; for a slot in another state it does nothing.
-    engine : In(read port: en, slot, index : 0..3, step, data : lanes * LIMB_BITS, damaged)
-        Secret words, ``lanes`` limbs two clocks after ``en``. ``damaged``, another clock later: not
-        what was written.
+    engine_<n> : In(read port: en, slot, index : 0..3, step, data : lanes * LIMB_BITS, damaged)
+        Secret words, ``lanes`` limbs two clocks after ``en``, from memories n = 0..engines-1 of
+        their own. ``damaged``, another clock later: not what was written.
     hash : In(read port: en, slot, index : 0..3, limb, data : LIMB_BITS, damaged)
         Secret words for the hash lanes, from a memory of their own, a limb at a time.
     public : In(read port: en, slot, index : 0..1, limb, data : LIMB_BITS, damaged)
@@ -147,17 +149,21 @@ class KeyStore(Component):
 
     Timing: ``wipe_cycles`` a slot, longer by every clock in which something is written.
 
-    Security: nothing but ``engine`` and ``hash`` reads the secrets. A wipe also replaces what those
-    ports read last. Limbs are stored with :func:`~intaglio.hdl.guard.guard`.
+    Security: nothing but ``engine_<n>`` and ``hash`` reads the secrets. A wipe also replaces what
+    those ports read last. Limbs are stored with :func:`~intaglio.hdl.guard.guard`.
     """
 
-    def __init__(self, slots: int, *, jobs: int, lookups: int = 1, lanes: int = 1) -> None:
-        for name, value, least in (("slots", slots, 2), ("jobs", jobs, 1), ("lookups", lookups, 1)):
-            if value < least:
+    def __init__(
+        self, slots: int, *, jobs: int, lookups: int = 1, lanes: int = 1, engines: int = 1
+    ) -> None:
+        given = {"slots": slots, "jobs": jobs, "lookups": lookups, "engines": engines}
+        for name, value in given.items():
+            if value < (least := 2 if name == "slots" else 1):
                 raise ValueError(f"{name}={value} must be at least {least}")
         if lanes not in (1, 2, LIMBS):
             raise ValueError(f"lanes={lanes} must be 1, 2 or {LIMBS}")
-        self.slots, self.jobs, self.lookups, self.lanes = slots, jobs, lookups, lanes
+        self.slots, self.jobs, self.lookups = slots, jobs, lookups
+        self.lanes, self.engines = lanes, engines
         step, limb = {"step": Out(range(LIMBS // lanes))}, {"limb": Out(range(LIMBS))}
         members = {
             "command": In(stream.Signature(Command(slots))),
@@ -178,10 +184,11 @@ class KeyStore(Component):
                     }
                 )
             ),
-            "engine": In(_read_port(slots, SECRET_WORDS, step, lanes)),
             "hash": In(_read_port(slots, SECRET_WORDS, limb)),
             "public": In(_read_port(slots, PUBLIC_WORDS, limb)),
         }
+        for n in range(engines):
+            members[f"engine_{n}"] = In(_read_port(slots, SECRET_WORDS, step, lanes))
         for n in range(lookups):
             members[f"slot_{n}"] = In(range(slots))
             members[f"info_{n}"] = Out(Info(jobs))
@@ -316,12 +323,13 @@ class KeyStore(Component):
         wipes: Signal,
         cleans: Signal,
     ) -> None:
-        """Two copies of the secrets, one for each reader, and the public words."""
+        """Copies of the secrets, one for each reader, and the public words."""
         index = write.index.as_value()
         is_public = index[2]
+        secrets = {f"secrets{n}": getattr(self, f"engine_{n}") for n in range(self.engines)}
+        secrets["secrets_copy"] = self.hash
         for name, user, words, wanted in (
-            ("secrets", self.engine, SECRET_WORDS, ~is_public),
-            ("secrets_copy", self.hash, SECRET_WORDS, ~is_public),
+            *((name, user, SECRET_WORDS, ~is_public) for name, user in secrets.items()),
             ("publics", self.public, PUBLIC_WORDS, is_public),
         ):
             memory = LimbRam(self.slots * words, lanes=self.lanes, registered=True)
@@ -340,7 +348,7 @@ class KeyStore(Component):
 
     def _read(self, m: Module, memory: LimbRam, user: Any, wipe_at: Value, cleans: Signal) -> None:
         """A read port; in the clock after a wipe, if not in use, it reads a zeroised word."""
-        if user is self.engine:
+        if "step" in user.signature.members:
             step, read, difference = user.step, memory.read, memory.differs
         else:
             step = place(user.limb, self.lanes)[1]

@@ -11,8 +11,9 @@ from intaglio import wire
 class Profile:
     """Size of a signing core.
 
-    ``window`` is the comb's digit width in bits, ``interval`` the multiplier's clocks per product,
-    ``issue_slots`` the programs in flight, ``job_slots`` the jobs the core holds,
+    ``window`` is the comb's digit width in bits, ``barrels`` the engine's barrels, ``interval``
+    the clocks per product and ``issue_slots`` the programs in flight of each, ``job_slots`` the
+    jobs the core holds, of which each barrel has as many, a power of two,
     ``sha512_lanes`` and ``ecdsa_lanes`` the hash stations of each curve, ``sha256_lanes`` those of
     the latter that take messages too, ``inverters`` the units that invert 8 numbers each,
     ``pool_pages`` the message pool in pages of ``wire.PAGE_BYTES``.
@@ -20,6 +21,7 @@ class Profile:
 
     name: str
     window: int
+    barrels: int
     interval: int
     issue_slots: int
     job_slots: int
@@ -35,6 +37,7 @@ class Profile:
 SMALL = Profile(
     name="small",
     window=4,
+    barrels=1,
     interval=16,
     issue_slots=4,
     job_slots=8,
@@ -50,6 +53,7 @@ SMALL = Profile(
 MID = Profile(
     name="mid",
     window=4,
+    barrels=1,
     interval=4,
     issue_slots=14,
     job_slots=16,
@@ -65,8 +69,9 @@ MID = Profile(
 FULL = Profile(
     name="full",
     window=5,
-    interval=1,
-    issue_slots=48,
+    barrels=4,
+    interval=4,
+    issue_slots=16,
     job_slots=64,
     sha512_lanes=1,
     ecdsa_lanes=3,
@@ -75,7 +80,7 @@ FULL = Profile(
     key_slots=16,
     pool_pages=128,
 )
-"""An instruction a clock: for an ECP5-85F."""
+"""Four of ``mid``'s barrels side by side: for an ECP5-85F."""
 
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""

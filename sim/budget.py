@@ -79,13 +79,28 @@ def count(modules: Mapping[str, Mapping[str, Any]]) -> dict[str, Counts]:
     link = core.removesuffix("core") + "link"
     units["link"] = total(link)
     for name in _below(core, own):
-        if name.endswith(".barrel"):
-            units |= {f"engine, {_last(part)}": total(part) for part in _below(name, own)}
-            units["engine, ROMs and the rest"] = {kind: whole[name][kind] for kind in CELLS}
-        else:
+        if not name.endswith(".engine"):
             units[_last(name)] = total(name)
+            continue
+        barrels, shared = Counter[str](), {}
+        for part in _below(name, own):
+            if _last(part).startswith("barrel"):
+                for below in _below(part, own):
+                    unit = f"barrels, {_last(below)}"
+                    units[unit] = _sum(units.get(unit, {}), total(below))
+                barrels.update(whole[part])
+            else:
+                unit = f"engine, {_last(part).rstrip('0123456789')}"
+                shared[unit] = _sum(shared.get(unit, {}), total(part))
+        units["barrels, the rest"] = _sum(barrels)
+        units |= shared
+        units["engine's own"] = _sum(whole[name])
     units["core's own"] = {kind: whole[core][kind] for kind in CELLS}
     return units
+
+
+def _sum(*counts: Mapping[str, int]) -> Counts:
+    return {kind: sum(each.get(kind, 0) for each in counts) for kind in CELLS}
 
 
 def _below(name: str, modules: Mapping[str, object]) -> list[str]:

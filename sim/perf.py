@@ -117,12 +117,12 @@ def _figures(size: Profile, digest: str, told: dict[str, Any]) -> Figures:
     (curve,) = (curve for curve in DEVICE_CURVES if curve.wire_id.name == told["curve"])
     inverting = Inverter([SECP256K1.p], jobs=1).latency / INVERTER_SLOTS
     units = {
-        "issue slots": counts["issue_slots"] / size.issue_slots,
+        "issue slots": counts["issue_slots"] / size.issue_slots / size.barrels,
         "contexts": counts["contexts"] / size.job_slots,
         "SHA-512 lanes": counts["sha512"] / size.sha512_lanes,
         "ECDSA lanes": counts["ecdsa"] / size.ecdsa_lanes,
         "inverters": counts["inverted"] * inverting / size.inverters,
-        "wiping": counts["wiping"],
+        "wiping": counts["wiping"] / size.barrels,
         "intake": counts["intake"],
         "finish": counts["finish"],
         "reply": counts["reply"],
@@ -134,7 +134,7 @@ def _figures(size: Profile, digest: str, told: dict[str, Any]) -> Figures:
         rtl_digest=digest,
         cycles_per_signature=round(products * clocks / counts["issued"]),
         products_per_signature=products,
-        multiplier_occupancy=round(counts["issued"] * size.interval / clocks, 4),
+        multiplier_occupancy=round(counts["issued"] * size.interval / size.barrels / clocks, 4),
         latency_cycles=told["latency_cycles"],
         signatures=told["signatures"],
         units={name: round(value / clocks, 4) for name, value in units.items()},

@@ -80,8 +80,9 @@ def limits(
     for one in figures:
         if one.profile not in PROFILES:
             continue
-        interval = PROFILES[one.profile].interval
-        best = one.products_per_signature * interval
+        profile = PROFILES[one.profile]
+        each = profile.interval / profile.barrels
+        best = one.products_per_signature * each
         by_device = [
             f"{built.fmax_hz / best:,.0f} ({built.device}, {built.fmax_hz / 1e6:.1f} MHz)"
             for built in manifests
@@ -92,7 +93,7 @@ def limits(
                 f"`{one.profile}`",
                 NAMES[one.curve],
                 f"{one.products_per_signature:,.0f}",
-                interval,
+                f"{each:g}",
                 f"{best:,.0f}",
                 f"{one.cycles_per_signature:,}",
                 f"{one.multiplier_occupancy:.1%}",

@@ -18,7 +18,7 @@ from intaglio.sim.perf import Figures
 SIZE_INCHES = (13.0, 9.0)
 DOTS_PER_INCH = 110
 
-INTERVALS = (1, 2, 4, 8, 16)
+INTERVALS = (2, 4, 8, 16)
 SLOTS = (1, 2, 4, 8, 16, 32, 64)
 JOBS_PER_SLOT = 2
 """Job contexts of the modelled sizes, at least 8."""

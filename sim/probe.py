@@ -32,8 +32,8 @@ Counts = data.StructLayout(
     )
 )
 """Since the reset: instructions ``issued`` and numbers ``inverted``, else clocks of use: the sum
-over all issue slots, contexts or lanes, or the clocks in which a unit of which there is one had
-something to do."""
+over all issue slots, contexts, lanes or, ``wiping``, barrels, or the clocks in which a unit of
+which there is one had something to do."""
 
 
 class Kind(enum.Enum, shape=4):
@@ -52,11 +52,24 @@ class Kind(enum.Enum, shape=4):
     FREE = 9
 
 
-def events_layout(jobs: int) -> data.StructLayout:
-    """One bit for each :class:`Kind`, and whose; ``program``: what ENGINE begins."""
-    names = [kind.name.lower() for kind in Kind]
-    fields = {name: data.StructLayout({"valid": 1, "job": range(jobs)}) for name in names}
-    return data.StructLayout({**fields, "program": Program})
+BY_BARREL = (Kind.ENGINE, Kind.EXECUTED, Kind.FREE)
+"""What may happen in every barrel at once."""
+
+
+def events_layout(jobs: int, barrels: int) -> data.StructLayout:
+    """Of each :class:`Kind`, as often as it can happen in a clock: whether it does, and to whom;
+    ``program``: what ENGINE begins."""
+    event = {"valid": 1, "job": range(jobs)}
+    layouts = {
+        kind: data.StructLayout(event | ({"program": Program} if kind == Kind.ENGINE else {}))
+        for kind in Kind
+    }
+    return data.StructLayout(
+        {
+            kind.name.lower(): data.ArrayLayout(layout, barrels if kind in BY_BARREL else 1)
+            for kind, layout in layouts.items()
+        }
+    )
 
 
 class Probe(wiring.Component):
@@ -65,7 +78,7 @@ class Probe(wiring.Component):
     Members: those of the core, and
 
     counts : Out(Counts)
-    events : Out(events_layout(jobs)), any_event : Out(1)
+    events : Out(events_layout(jobs, barrels)), any_event : Out(1)
         What happens in this clock.
     """
 
@@ -74,7 +87,7 @@ class Probe(wiring.Component):
         self.core = SigningCore(profile)
         members = {
             "counts": Out(Counts),
-            "events": Out(events_layout(profile.job_slots)),
+            "events": Out(events_layout(profile.job_slots, profile.barrels)),
             "any_event": Out(1),
         }
         super().__init__({**dict(self.core.signature.members), **members})
@@ -95,47 +108,56 @@ class Probe(wiring.Component):
         return m
 
     def _events(self, m: Module, inside: Module) -> None:
-        jobs, barrel = inside.submodules.jobs, inside.submodules.barrel
-        finish = inside.submodules.finish
+        jobs, engine = inside.submodules.jobs, inside.submodules.engine
         streams = {
-            Kind.NEW: jobs.new,
-            Kind.SHA512: jobs.sha512,
-            Kind.NONCE: jobs.nonce,
-            Kind.ENGINE: jobs.engine,
-            Kind.INVERT: jobs.invert,
-            Kind.FINISH: jobs.finish,
-            Kind.HASHED: jobs.hashed,
-            Kind.INVERTED: jobs.inverted,
+            Kind.NEW: [jobs.new],
+            Kind.SHA512: [jobs.sha512],
+            Kind.NONCE: [jobs.nonce],
+            Kind.ENGINE: [getattr(jobs, f"engine_{n}") for n in range(self.profile.barrels)],
+            Kind.INVERT: [jobs.invert],
+            Kind.FINISH: [jobs.finish],
+            Kind.HASHED: [jobs.hashed],
+            Kind.INVERTED: [jobs.inverted],
         }
-        told = {kind: (_fires(each), each.payload.job) for kind, each in streams.items()}
-        told[Kind.EXECUTED] = (barrel.done.valid, barrel.done.job)
-        told[Kind.FREE] = (finish.free.enable, finish.free.job)
-        for kind, (valid, job) in told.items():
-            event = self.events[kind.name.lower()]
-            m.d.comb += [event.valid.eq(valid), event.job.eq(job)]
-        m.d.comb += [
-            self.events.program.eq(jobs.engine.payload.program),
-            self.any_event.eq(Cat(valid for valid, _ in told.values()).any()),
-        ]
+        told = {
+            kind: [(_fires(one), one.payload.job) for one in some] for kind, some in streams.items()
+        }
+        for n in range(self.profile.barrels):
+            done = getattr(engine, f"done_{n}")
+            told.setdefault(Kind.EXECUTED, []).append((done.valid, done.job))
+            freed = getattr(engine, f"wiped_{n}"), getattr(engine, f"wiping_{n}")
+            told.setdefault(Kind.FREE, []).append(freed)
+            starts = self.events.engine[n]
+            m.d.comb += starts.program.eq(streams[Kind.ENGINE][n].payload.program)
+        for kind, events in told.items():
+            for n, (valid, job) in enumerate(events):
+                event = self.events[kind.name.lower()][n]
+                m.d.comb += [event.valid.eq(valid), event.job.eq(job)]
+        all_valid = (valid for events in told.values() for valid, _ in events)
+        m.d.comb += self.any_event.eq(Cat(all_valid).any())
 
     def _count(self, m: Module, inside: Module) -> None:
-        named = inside.submodules
+        named, engine = inside.submodules, inside.submodules.engine
         profile = self.profile
-        slots = Signal(range(profile.issue_slots + 1))
+        barrels = range(profile.barrels)
+        slots = Signal(range(profile.barrels * profile.issue_slots + 1))
         # a reset begins with every context taken
         contexts = Signal(range(profile.job_slots + 1), init=profile.job_slots)
+        started = sum(_fires(getattr(engine, f"start_{n}")) for n in barrels)
+        ended = sum(getattr(engine, f"done_{n}").valid for n in barrels)
+        freed = sum(getattr(engine, f"wiped_{n}") for n in barrels)
         m.d.sync += [
-            slots.eq(slots + _fires(named.barrel.start) - named.barrel.done.valid),
-            contexts.eq(contexts + named.intake.take_job - named.finish.free.enable),
+            slots.eq(slots + started - ended),
+            contexts.eq(contexts + named.intake.take_job - freed),
         ]
         lanes = {"sha512": Sha512Lane, "ecdsa": EcdsaLane}
         used = {
-            "issued": named.barrel.issued,
+            "issued": engine.issued,
             "issue_slots": slots,
             "contexts": contexts,
             **{name: self._busy_lanes(m, inside, kind) for name, kind in lanes.items()},
             "inverted": _fires(named.invert.inverted),
-            "wiping": named.barrel.wipe.valid,
+            "wiping": sum(barrel.wipe.valid for barrel in engine.barrels),
             "intake": ~named.intake.idle,
             "finish": ~named.finish.idle,
             "reply": ~named.replier.idle,

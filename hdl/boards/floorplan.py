@@ -24,7 +24,7 @@ KINDS |= {"DP16KD": "block RAM", "MULT18X18D": "multiplier", "EHXPLLL": "PLL", "
 """What is drawn, by type of cell."""
 
 BEL = re.compile(r"X(\d+)/Y(\d+)/")
-_ABOVE = ("signer", "core")
+_ABOVE = ("signer", "core", "engine")
 _SHAPES = {"block RAM": ("s", 30), "multiplier": ("D", 16), "PLL": ("*", 90), "pin": ("v", 40)}
 
 

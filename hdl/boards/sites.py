@@ -36,26 +36,28 @@ _MULTIPLIER = re.compile(rf"\b{NAME}((?:_\d+)+)\.")
 def settle(netlist: Mapping[str, Any], device: str) -> None:
     """Give each hardware multiplier of a ``netlist``, as yosys writes it, a site of its own.
 
-    They are in the order of their names, see :func:`intaglio.hdl.field.karatsuba.multiply`, from
-    west to east, in the fewest rows that have room, a like number in each; if they are more than
-    sites, none is given any, and place and route will say so. ``device`` is a part of
-    :attr:`.Board.device`'s form.
+    Those of a product are in the order of their names, see
+    :func:`intaglio.hdl.field.karatsuba.multiply`, from west to east. All are in the fewest rows
+    that have room, but each product in a row of its own if there are as many rows, and a like
+    number in each; if they are more than sites, none is given any, and place and route will say so.
+    ``device`` is a part of :attr:`.Board.device`'s form.
     """
     cells = {
-        tuple(map(int, found[1].split("_")[1:])): cell
+        (name[: found.start()], tuple(map(int, found[1].split("_")[1:]))): cell
         for module in netlist["modules"].values()
         for name, cell in module["cells"].items()
         if cell["type"] == "MULT18X18D" and (found := _MULTIPLIER.search(name))
     }
-    for order, site in zip(sorted(cells), _sites(device, len(cells)), strict=False):
+    products = {product for product, _ in cells}
+    for order, site in zip(sorted(cells), _sites(device, len(cells), len(products)), strict=False):
         cells[order]["attributes"]["BEL"] = site
 
 
-def _sites(device: str, count: int) -> list[str]:
-    """``count`` sites, row by row."""
+def _sites(device: str, count: int, products: int) -> list[str]:
+    """``count`` sites for so many products, row by row."""
     rows, blocks = _ROWS[device.split("-")[1]]
     columns = [(block + at, at) for block in blocks for at in _BLOCK]
-    needed = -(-count // len(columns))
+    needed = max(-(-count // len(columns)), min(products, len(rows)))
     if needed not in range(1, len(rows) + 1):
         return []
     first = (len(rows) - needed) // 2

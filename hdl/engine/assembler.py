@@ -157,9 +157,11 @@ class Assembler:
         Raises ``ValueError`` if more than :data:`REGISTERS` values are alive at once.
         """
         where = self._allocate()
+        encoded = [self._encode(line, where) for line in self.lines]
+        ahead = [int(instruction.reads_table) for instruction in encoded[1:]]
         return [
-            replace(self._encode(line, where), end=int(i == len(self.lines) - 1))
-            for i, line in enumerate(self.lines)
+            *(replace(one, ahead=bit) for one, bit in zip(encoded, ahead, strict=False)),
+            replace(encoded[-1], end=1),
         ]
 
     @property

@@ -17,9 +17,14 @@ from .isa import KEY_WORDS, LIMB_BITS, LIMBS, Dest, Port0, Port2, Port3
 from .isa import B as SecondFactor
 from .isa import Out as Output
 from .issue import Issue, start_layout
-from .pipelined import PipelinedAlu
 from .programs import Image
-from .table import CombTable, limb_rows
+from .table import CombTable, limb_rows, read_signature
+
+
+def program_signature(image: Image) -> wiring.Signature:
+    """A reader of the program ROM: the instruction, :attr:`.BlockRom.latency` clocks after ``en``,
+    until another comes."""
+    return wiring.Signature({"en": Out(1), "addr": Out(range(len(image.rom))), "op": In(Operation)})
 
 
 class Barrel(wiring.Component):
@@ -33,7 +38,7 @@ class Barrel(wiring.Component):
     image : Image
         Programs, constants and comb tables.
     interval : int
-        Clocks per product. Of 4 and more, words are read and written a limb a clock.
+        Clocks per product, see :class:`.alu.Alu`.
     slots, jobs, keys : int
         Issue slots, job contexts, key slots.
 
@@ -56,12 +61,20 @@ class Barrel(wiring.Component):
         Read port of the key store, two clocks later. Secret.
     key_write : Out({enable, key, index, step, data})
         Limbs of key words computed when a key is loaded. Secret.
+    program : Out(program_signature(image))
+        Read port of the program ROM.
+    table : Out(read_signature(image, lanes))
+        Read port of the comb tables, :class:`.table.CombRoms`.
+    wants_table : Out(1), may_read : In(1)
+        An instruction that reads the table would be issued; it is if it may, and then no other
+        reader of the same port may issue one in the ``LIMBS / lanes - 1`` clocks after this one.
     wipe : In(stream of {job})
         Zeroise a job's context; taken when done.
     issued : Out(1)
         An instruction was issued in this clock.
 
-    Timing: a slot alone issues every ``latency`` clocks; together at most one every ``interval``.
+    Timing: a slot alone issues every ``latency`` clocks; together at most one every ``interval``;
+    one that reads the table waits until it may.
     Security: registers, inbox, digits, H and key words are secret; idle pipeline stages carry
     zeros.
     """
@@ -69,7 +82,7 @@ class Barrel(wiring.Component):
     def __init__(self, image: Image, *, interval: int, slots: int, jobs: int, keys: int) -> None:
         self.image, self.interval = image, interval
         self.slots, self.jobs, self.keys = slots, jobs, keys
-        self._alu = PipelinedAlu(image.combs) if interval == 1 else Alu(interval, image.combs)
+        self._alu = Alu(interval, image.combs)
         bits = self.lanes * LIMB_BITS
         steps = range(LIMBS // self.lanes)
         key_address = {"key": range(keys), "index": range(KEY_WORDS), "step": steps}
@@ -87,6 +100,10 @@ class Barrel(wiring.Component):
                 "key_read": Out(data.StructLayout(key_address)),
                 "key_word": In(bits),
                 "key_write": Out(data.StructLayout({"enable": 1, **key_address, "data": bits})),
+                "program": Out(program_signature(image)),
+                "table": Out(read_signature(image, self.lanes)),
+                "wants_table": Out(1),
+                "may_read": In(1),
                 "wipe": In(stream.Signature(data.StructLayout({"job": range(jobs)}))),
                 "issued": Out(1),
             }
@@ -114,6 +131,7 @@ class Barrel(wiring.Component):
         m.submodules.alu = alu = self._alu
         m.submodules.issue = issue = Issue(
             self.image.entry_points,
+            self.image.begin_with_table,
             rom_depth=len(self.image.rom),
             interval=self.interval,
             slots=self.slots,
@@ -132,6 +150,8 @@ class Barrel(wiring.Component):
             self.outbox_limb.eq(contexts.outbox_limb),
             self.outbox_damaged.eq(contexts.outbox_damaged),
             self.issued.eq(issue.valid),
+            self.wants_table.eq(issue.wants_table),
+            issue.may_read.eq(self.may_read),
         ]
         self._delay_line(m, issue)
         fetched = self._fetch(m, issue, contexts)
@@ -169,28 +189,21 @@ class Barrel(wiring.Component):
 
     def _fetch(self, m: Module, issue: Issue, contexts: Contexts) -> data.View:
         """Instruction, job and key at stage 2, until others come; the digit word is asked for."""
-        m.submodules.rom = rom = Memory(
-            shape=Operation.size,
-            depth=len(self.image.rom),
-            init=self.image.rom,
-            attrs={"ram_style": "block"},
-        )
-        port = rom.read_port()
-        record = data.StructLayout(
-            {"op": Operation, "job": range(self.jobs), "key": range(self.keys)}
-        )
-        issued, fetched = Signal(record, name="issued_by"), Signal(record, name="fetched")
+        owner = data.StructLayout({"job": range(self.jobs), "key": range(self.keys)})
+        issued, fetched = Signal(owner, name="issued_by"), Signal(owner, name="fetched_by")
         m.d.comb += [
-            port.addr.eq(issue.counter),
+            self.program.en.eq(issue.valid),
+            self.program.addr.eq(issue.counter),
             contexts.digits_valid.eq(self._valid[1]),
             contexts.digits_job.eq(issued.job),
-            issued.op.eq(port.data),
         ]
         with m.If(self._valid[0]):
             m.d.sync += [issued.job.eq(issue.job), issued.key.eq(issue.key)]
         with m.If(self._valid[1]):
             m.d.sync += fetched.eq(issued)
-        return fetched
+        record = Signal(data.StructLayout({"op": Operation, **owner.members}), name="fetched")
+        m.d.comb += record.eq(Cat(self.program.op, fetched))
+        return record
 
     def _read(self, m: Module, fetched: data.View, contexts: Contexts) -> data.View:
         """Addresses at the fourth stage before the ALU's start, words two later, chosen words and
@@ -227,19 +240,11 @@ class Barrel(wiring.Component):
     def _constant(self, m: Module, address: Value, port: int) -> Value:
         """A constant's limbs, two clocks after their address."""
         words = limb_rows(self.image.constants, self.lanes)
-        bits = self.lanes * LIMB_BITS
-        if self.lanes == LIMBS:  # blocks for whole words would be many and almost empty
-            memory = Memory(shape=bits, depth=len(words), init=words)
-            read, at = memory.read_port(), Signal(range(len(words)), name=f"constant_at{port}")
-            m.d.sync += at.eq(address)
-            m.d.comb += read.addr.eq(at)
-            found = read.data
-        else:
-            memory = BlockRam(shape=bits, depth=len(words), init=words, registered=True)
-            m.d.comb += memory.read_addr.eq(address)
-            found = memory.read
-        m.submodules[f"constants{port}"] = memory
-        return found
+        m.submodules[f"constants{port}"] = memory = BlockRam(
+            shape=self.lanes * LIMB_BITS, depth=len(words), init=words, registered=True
+        )
+        m.d.comb += memory.read_addr.eq(address)
+        return memory.read
 
     def _choose(
         self,
@@ -286,6 +291,7 @@ class Barrel(wiring.Component):
     def _look_up(self, m: Module, fetched: data.View, contexts: Contexts) -> None:
         """The comb table's entry, for the ALU's start."""
         m.submodules.table = table = CombTable(self.image, self.lanes)
+        connect(m, table.read, flipped(self.table))
         arrives = 3
         assert arrives + table.latency == self._start
         wanted = Signal(Operation, name="wanted")
@@ -308,20 +314,34 @@ class Barrel(wiring.Component):
         alu, valid, slot, count = self._alu, self._valid, self._slot, LIMBS // self.lanes
         late, keep, retire = (self._start + at for at in (alu.late, alu.high_at, alu.latency))
 
-        def look_up(name: str, stage: int, clocks: int) -> data.View:
-            """What was noted of the instruction that is at ``stage``; zero if none is."""
-            m.submodules[name] = store = BlockRam(shape=fetched.shape(), depth=self.slots)
-            m.d.comb += [
-                store.write.addr.eq(slot[2]),
-                store.write.en.eq(valid[2]),
-                store.write.data.eq(fetched),
-                store.read_addr.eq(slot[stage - 2]),
-            ]
-            return self._held(m, name, store.read, stage, clocks)
+        names = ("add_high", "out", "canonical", "curve", "write", "rd", "dest", "index", "check")
+        names += ("end", "ahead")
+        layout = data.StructLayout(
+            {name: Operation[name].shape for name in names}
+            | {name: fetched.shape()[name].shape for name in ("job", "key")}
+        )
+        note = Signal(layout, name="note")
+        m.d.comb += [note[name].eq(fetched.op[name]) for name in names]
+        m.d.comb += [note.job.eq(fetched.job), note.key.eq(fetched.key)]
 
-        late_op = look_up("late", late, self.interval).op
-        noted, retiring = look_up("kept", keep, count), look_up("retiring", retire, count)
-        high_altered = self._high(m, late_op, noted.op, (late, keep, retire))
+        def look_up(name: str, stage: int, clocks: int) -> tuple[data.View, data.View]:
+            """The instruction that is at ``stage``, as far as noted, and its note; zero if none."""
+            m.submodules[name] = store = Memory(shape=layout, depth=self.slots, init=[])
+            write, read = store.write_port(), store.read_port()
+            m.d.comb += [
+                write.addr.eq(slot[2]),
+                write.en.eq(valid[2]),
+                write.data.eq(note),
+                read.addr.eq(slot[stage - 2]),
+            ]
+            noted, op = self._held(m, name, read.data, stage, clocks), Signal(Operation)
+            m.d.comb += [op[field].eq(noted[field]) for field in names]
+            return op, noted
+
+        late_op, _ = look_up("late", late, self.interval)
+        kept_op, noted = look_up("kept", keep, count)
+        retiring_op, retiring = look_up("retiring", retire, count)
+        high_altered = self._high(m, late_op, kept_op, (late, keep, retire))
         altered = [contexts.altered]
         for i in range(retire - keep - 1):
             altered.append(Signal(name=f"altered{i}"))
@@ -331,21 +351,22 @@ class Barrel(wiring.Component):
             alu.late_op.eq(late_op),
             issue.retire_valid.eq(valid[retire]),
             issue.retire_slot.eq(slot[retire]),
-            issue.retire_end.eq(retiring.op.end),
+            issue.retire_end.eq(retiring.end),
+            issue.retire_ahead.eq(retiring.ahead),
             contexts.write_soon.eq(valid[retire - 1]),
             contexts.write_valid.eq(valid[retire]),
-            contexts.write_op.eq(retiring.op),
+            contexts.write_op.eq(retiring_op),
             contexts.write_job.eq(retiring.job),
             contexts.write_word.eq(alu.result),
             contexts.write_zero.eq(alu.zero),
             contexts.altered_job.eq(noted.job),
             contexts.write_altered.eq(altered[-1] | high_altered),
-            self.key_write.enable.eq(writing & (retiring.op.dest == Dest.KEY)),
+            self.key_write.enable.eq(writing & (retiring.dest == Dest.KEY)),
             self.key_write.key.eq(retiring.key),
-            self.key_write.index.eq(retiring.op.index),
+            self.key_write.index.eq(retiring.index),
             self.key_write.step.eq(step),
             self.key_write.data.eq(alu.result),
-            self.done.valid.eq(valid[retire] & retiring.op.end),
+            self.done.valid.eq(valid[retire] & retiring.end),
             self.done.job.eq(retiring.job),
             self.done.flags.eq(contexts.flags),
         ]

@@ -190,6 +190,7 @@ FIELDS = (
     Field("check", 3, Check, "flag set from the result"),
     Field("window", 6, None, "comb window of a table operand"),
     Field("end", 1, None, "last instruction of the program"),
+    Field("ahead", 1, None, "the next instruction's second factor is a table operand"),
 )
 
 INSTRUCTION_BITS = sum(f.bits for f in FIELDS)
@@ -222,6 +223,12 @@ class Instruction:
     check: Check = Check.NONE
     window: int = 0
     end: int = 0
+    ahead: int = 0
+
+    @property
+    def reads_table(self) -> bool:
+        """Whether its second factor is a table operand."""
+        return self.b >= B.TABLE_0
 
     def encode(self) -> int:
         """The instruction word. Raises ``ValueError`` if a field is out of range."""

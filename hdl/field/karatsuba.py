@@ -10,48 +10,22 @@ from .pipeline import Pipeline, Word
 NAME = "multiplier"
 """How the names of a product's hardware multipliers begin."""
 
-LIMB_BITS = 17
-"""Width of a limb of the schoolbook product at the leaves."""
-
 
 @dataclass(frozen=True)
 class Karatsuba:
     """How a product is built.
 
-    ``leaf_bits`` is the widest operand multiplied by limbs, not by halves: 4 x 4 multipliers at
-    :data:`DEEP`'s 68 bits, one at :data:`FLAT`'s 18. Halves up to ``fused_bits`` are added without
-    a register of their own, and so are their products.
+    ``leaf_bits``, at most :attr:`.Dsp.WIDTH`, is the widest operand that one multiplier takes.
+    Halves up to ``fused_bits`` are added without a register of their own, and so are their
+    products.
     """
 
     leaf_bits: int
     fused_bits: int
 
 
-DEEP = Karatsuba(leaf_bits=4 * LIMB_BITS, fused_bits=66)
-"""Few sums."""
-
 FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=34)
 """Few multipliers and few registers."""
-
-
-def schoolbook(pipe: Pipeline, x: Word, y: Word, name: str) -> Word:
-    """x * y by limbs. Products that do not overlap share a row, and the rows are summed."""
-    if max(len(x), len(y)) <= Dsp.WIDTH:
-        return pipe.multiply(x, y, name)
-    limbs = [
-        [word.high(i).low(LIMB_BITS) for i in range(0, len(word), LIMB_BITS)] for word in (x, y)
-    ]
-    rows: list[Word] = []
-    count_x, count_y = (len(word_limbs) for word_limbs in limbs)
-    for difference in range(1 - count_y, count_x):
-        row = Word((), 1)
-        for j in range(count_y):
-            i = j + difference
-            if 0 <= i < count_x:
-                product = pipe.multiply(limbs[0][i], limbs[1][j], f"{name}_{i + j}_{i}")
-                row = row.join(product, LIMB_BITS * (i + j))
-        rows.append(row)
-    return pipe.total(rows).below((x.bound - 1) * (y.bound - 1) + 1)
 
 
 def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba, name: str = NAME) -> Word:
@@ -60,12 +34,12 @@ def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba, name: str = NAME)
     ``xl yl + ((xl + xh)(yl + yh) - xl yl - xh yh) 2^h + xh yh 2^2h``.
 
     A multiplier is named by its way down, in numbers that grow with the weight of its product: 0, 1
-    or 2 for a low, middle or high part; at a leaf, which columns of limbs, and which limb of ``x``.
+    or 2 for a low, middle or high part.
     """
     width = max(len(x), len(y))
     bound = (x.bound - 1) * (y.bound - 1) + 1
     if width <= how.leaf_bits:
-        return schoolbook(pipe, x, y, name)
+        return pipe.multiply(x, y, name)
     half = width // 2
     if min(len(x), len(y)) <= half:
         return _by_halves(pipe, x, y, half, how, name).below(bound)

@@ -98,14 +98,11 @@ class Finish(wiring.Component):
         ``limbs``: after a reply with body SIGNATURE was taken, the four of R or r, then the four of
         S or s.
     wipe : Out(stream of {job}), release : Out(stream of pool.Message)
-        Zeroise the context with its digest, and the message.
-    free : Out({enable, job})
-        The context is free again.
+        Zeroise the context with its digest, which is free when it is, and the message.
     done, fault, refused : Out(1)
         Pulses for the counters.
     idle : Out(1)
-        Nothing is being finished. Low after a reset until every context is zeroised;
-        no context is free before :attr:`free` said so.
+        Nothing is being finished. Low after a reset until every context was given to :attr:`wipe`.
 
     Security: only what passed the release check leaves the outbox.
     """
@@ -133,7 +130,6 @@ class Finish(wiring.Component):
                 "limbs": Out(stream.Signature(LIMB_BITS)),
                 "wipe": Out(stream.Signature(data.StructLayout({"job": job}))),
                 "release": Out(stream.Signature(pool.Message(pages))),
-                "free": Out(data.StructLayout({"enable": 1, "job": job})),
                 "done": Out(1),
                 "fault": Out(1),
                 "refused": Out(1),
@@ -155,7 +151,6 @@ class Finish(wiring.Component):
             self.wipe.payload.job.eq(current.job),
             self.release.payload.page.eq(record.page),
             self.release.payload.length.eq(record.length),
-            self.free.job.eq(current.job),
         ]
         self._reply(m, current, cycles, is_load, is_ed25519)
         words = self._words(m, leaving)
@@ -212,20 +207,16 @@ class Finish(wiring.Component):
         return m
 
     def _sweep(self, m: Module, current: data.View) -> None:
-        """After a reset: every context is wiped, then free."""
+        """After a reset: every context is wiped."""
         with m.State("sweep"):
             m.d.comb += self.wipe.valid.eq(1)
             with m.If(self.wipe.ready):
-                m.next = "swept"
-        with m.State("swept"):
-            m.d.comb += self.free.enable.eq(1)
-            m.d.sync += current.job.eq(current.job + 1)
-            m.next = "sweep"
-            with m.If(current.job == self.jobs - 1):
-                m.next = "idle"
+                m.d.sync += current.job.eq(current.job + 1)
+                with m.If(current.job == self.jobs - 1):
+                    m.next = "idle"
 
     def _end(self, m: Module, current: data.View) -> None:
-        """Count the job, wipe and free what it held."""
+        """Count the job, free what it held; its context last, whose record is still looked at."""
         with m.State("replied"):
             m.d.comb += [
                 self.key_release.eq(1),
@@ -234,19 +225,16 @@ class Finish(wiring.Component):
                 self.refused.eq(current.status == Status.INVALID_KEY),
             ]
             m.next = "wipe"
-        with m.State("wipe"):
-            m.d.comb += self.wipe.valid.eq(1)
-            with m.If(self.wipe.ready):
-                m.next = "free"
-                with m.If((self.record.op == Op.SIGN_MESSAGE) & (self.record.length != 0)):
-                    m.next = "release"
+            with m.If((self.record.op == Op.SIGN_MESSAGE) & (self.record.length != 0)):
+                m.next = "release"
         with m.State("release"):
             m.d.comb += self.release.valid.eq(1)
             with m.If(self.release.ready):
-                m.next = "free"
-        with m.State("free"):
-            m.d.comb += self.free.enable.eq(1)
-            m.next = "idle"
+                m.next = "wipe"
+        with m.State("wipe"):
+            m.d.comb += self.wipe.valid.eq(1)
+            with m.If(self.wipe.ready):
+                m.next = "idle"
 
     def _words(self, m: Module, leaving: Signal) -> _Words:
         """The words, and the ways on which they leave; a signature's while the job ends, at the

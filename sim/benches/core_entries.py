@@ -39,7 +39,7 @@ def shuffle_entries(dut: Any) -> None:
             first = base + window * comb.entries
             order = random.sample(range(comb.entries), comb.entries)
             for field in range(3 if curve == Curve.ED25519 else 2):
-                table = getattr(dut.barrel.table, f"table{field}").words
+                table = getattr(dut.engine.combs0, f"table{field}").words
                 rows = range(first * ROWS, (first + comb.entries) * ROWS)
                 parts = [int(table[row].value) for row in rows]
                 for entry, other in enumerate(order):
@@ -50,7 +50,7 @@ def shuffle_entries(dut: Any) -> None:
 def restore_entries(dut: Any) -> None:
     """The tables as the sources say."""
     for field, entries in enumerate(table_rows(Image(PROFILE.window))):
-        table = getattr(dut.barrel.table, f"table{field}").words
+        table = getattr(dut.engine.combs0, f"table{field}").words
         for row, part in enumerate(limb_rows(entries, LANES)):
             table[row].value = part
 

@@ -75,14 +75,14 @@ def of_context(memory: str, words: int) -> Fault:
     """Any limb of the job's part of a context memory."""
 
     def choose(dut: Any, job: int) -> tuple[Any, int]:
-        store = getattr(dut.barrel.contexts, memory)
+        store = getattr(dut.engine.barrel0.contexts, memory)
         return limb_of(store, job * words + random.randrange(words))
 
     return choose
 
 
 def flags(dut: Any, job: int) -> tuple[Any, int]:
-    return dut.barrel.contexts.flag_words[job], 4
+    return dut.engine.barrel0.contexts.flag_words[job], 4
 
 
 def register(dut: Any, job: int) -> tuple[Any, int]:
@@ -90,7 +90,7 @@ def register(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def high_word(dut: Any, job: int) -> tuple[Any, int]:
-    return limb_of(dut.barrel.high_words, random.randrange(SMALL.issue_slots))
+    return limb_of(dut.engine.barrel0.high_words, random.randrange(SMALL.issue_slots))
 
 
 def record_of(dut: Any, job: int) -> dict[str, int]:
@@ -103,7 +103,7 @@ def message(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def digest(dut: Any, job: int) -> tuple[Any, int]:
-    return limb_of(dut.barrel.contexts.outbox_words, job * OUTBOX_WORDS)
+    return limb_of(dut.engine.barrel0.contexts.outbox_words, job * OUTBOX_WORDS)
 
 
 def key_word(dut: Any, job: int) -> tuple[Any, int]:
@@ -246,7 +246,7 @@ def damage_tables(dut: Any, faults: Faults) -> None:
     for curve, comb in image.combs.items():
         window = random.randrange(comb.windows)
         fields = 3 if curve == Curve.ED25519 else 2
-        table = getattr(dut.barrel.table, f"table{random.randrange(fields)}").words
+        table = getattr(dut.engine.combs0, f"table{random.randrange(fields)}").words
         base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
         first = base + window * comb.entries
         count = LIMBS // lanes_of(SMALL.interval)

@@ -43,7 +43,7 @@ ENDS = (Kind.HASHED, Kind.EXECUTED, Kind.INVERTED, Kind.FREE)
 class Tracer:
     """Follows every job from station to station while :meth:`run` runs."""
 
-    LAYOUT = events_layout(JOBS)
+    LAYOUT = events_layout(JOBS, PROFILE.barrels)
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -59,25 +59,29 @@ class Tracer:
                 self._note(int(self.dut.events.value), bfm.cycle())
 
     def _note(self, value: int, now: int) -> None:
-        fields = bfm.unpack(self.LAYOUT, value)
         for kind in Kind:
-            event = self.LAYOUT[kind.name.lower()].shape
-            told = bfm.unpack(event, fields[kind.name.lower()])
-            if not told["valid"]:
-                continue
-            job = told["job"]
-            if kind == Kind.NEW:
-                self._open[job] = []
-            elif job not in self._open:
-                continue  # began before this ran
-            elif kind in ENDS:
-                self._open[job][-1][2] = now - self._since[job]
-                if kind == Kind.FREE:
-                    self.done.append(self._open.pop(job))
-            else:
-                name = BEGINS.get(kind) or _program(fields["program"])
-                self._open[job].append([name, now - self._since[job], 0])
-            self._since[job] = now
+            field = self.LAYOUT[kind.name.lower()]
+            events = value >> field.offset
+            for n in range(field.shape.length):
+                layout = field.shape.elem_shape
+                told = bfm.unpack(layout, events >> n * layout.size & (1 << layout.size) - 1)
+                if told["valid"]:
+                    self._follow(kind, told, now)
+
+    def _follow(self, kind: Kind, told: dict[str, int], now: int) -> None:
+        job = told["job"]
+        if kind == Kind.NEW:
+            self._open[job] = []
+        elif job not in self._open:
+            return  # began before this ran
+        elif kind in ENDS:
+            self._open[job][-1][2] = now - self._since[job]
+            if kind == Kind.FREE:
+                self.done.append(self._open.pop(job))
+        else:
+            name = BEGINS.get(kind) or _program(told["program"])
+            self._open[job].append([name, now - self._since[job], 0])
+        self._since[job] = now
 
 
 def _program(code: int) -> str:

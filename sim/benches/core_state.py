@@ -26,14 +26,19 @@ def lanes(path: str) -> list[str]:
     return [f"{path}.lane{i}.words" for i in range(LANES)]
 
 
-CONTEXTS = (
-    *(path for i in range(4) for path in lanes(f"barrel.contexts.registers{i}")),
-    *(
-        path
-        for name in ("digit", "outbox", "inbox")
-        for path in lanes(f"barrel.contexts.{name}_words")
-    ),
-    "barrel.contexts.flag_words",
+BARRELS = tuple(f"engine.barrel{n}" for n in range(PROFILE.barrels))
+CONTEXTS = tuple(
+    path
+    for barrel in BARRELS
+    for path in (
+        *(path for i in range(4) for path in lanes(f"{barrel}.contexts.registers{i}")),
+        *(
+            path
+            for name in ("digit", "outbox", "inbox")
+            for path in lanes(f"{barrel}.contexts.{name}_words")
+        ),
+        f"{barrel}.contexts.flag_words",
+    )
 )
 INVERTERS = tuple(
     f"invert.inverter{unit}.numbers{limb}"
@@ -45,20 +50,20 @@ HASHES = (*NONCES, *(f"sha512_{lane}" for lane in range(PROFILE.sha512_lanes)))
 ZERO_MEMORIES = (
     *CONTEXTS,
     *INVERTERS,
-    *lanes("barrel.high_words"),
+    *(path for barrel in BARRELS for path in lanes(f"{barrel}.high_words")),
     *(f"{lane}.generator.store" for lane in NONCES),
     "pool.words.words",
 )
 """Hold secrets or messages while jobs run, and nothing when none does."""
 
-DELAYS = "barrel.alu."
+DELAYS = "engine.barrel?.alu.*"
 """Where the memories are that delay words and control bits of instructions: words are zero; two
 bits that tell what kind of instruction there was, and of which curve, may be left."""
 
 KEY_MEMORIES = {
     path: words * LIMBS // LANES
     for name, words in (
-        ("secrets", SECRET_WORDS),
+        *((f"secrets{n}", SECRET_WORDS) for n in range(PROFILE.barrels)),
         ("secrets_copy", SECRET_WORDS),
         ("publics", PUBLIC_WORDS),
     )
@@ -67,37 +72,46 @@ KEY_MEMORIES = {
 """Limbs of a key slot in each; zero where no key is loaded."""
 
 ROMS = (
-    "barrel.rom",
-    *(f"barrel.constants{port}{'' if LANES == LIMBS else '.words'}" for port in (0, 2)),
-    *(f"barrel.table.table{i}.words" for i in range(3)),
+    *(f"{barrel}.rom" for barrel in BARRELS),
+    *(f"{barrel}.constants{port}.words" for barrel in BARRELS for port in (0, 2)),
+    *(
+        f"engine.combs{copy}.table{field}.words"
+        for copy in range((PROFILE.barrels + 1) // 2)
+        for field in range(3)
+    ),
     *(f"{lane}.sha.constants" for lane in HASHES),
 )
 
+ENDED = tuple(f"jobs.ended_{n}.storage" for n in range(PROFILE.barrels))
 RECORDS = tuple(f"jobs.records_{reader}.words" for reader in ("event", 0, 1, 2))
 """A job's record, once for each reader."""
 
 BOOKKEEPING = (
-    *(f"barrel.{lookup}.words" for lookup in ("late", "kept", "retiring")),
-    "barrel.issue.free.storage",
-    "barrel.issue.counters",
-    "barrel.issue.owners",
-    "barrel.issue.queue.storage",
+    *(
+        f"{barrel}.{memory}"
+        for barrel in BARRELS
+        for memory in (
+            *(f"{lookup}.words" for lookup in ("late", "kept", "retiring")),
+            "issue.free.storage",
+            "issue.counters",
+            "issue.owners",
+            "issue.queue.storage",
+        )
+    ),
     "pool.links",
     "pool.free.storage",
     *RECORDS,
     "jobs.progress",
-    "jobs.ended.storage",
-    *(
-        f"jobs.queue_{station}.storage"
-        for station in ("engine", "finish", "invert", "nonce", "sha512")
-    ),
+    *ENDED,
+    *(f"jobs.queue_{station}.storage" for station in ("finish", "invert", "nonce", "sha512")),
+    *(f"jobs.queue_engine_{n}.storage" for n in range(PROFILE.barrels)),
 )
 """Who, where, how long and with what status: public, and left as it is."""
 
 DATA_MEMORIES = (
     *RECORDS,
     "jobs.progress",
-    "jobs.ended.storage",
+    *ENDED,
     "jobs.queue_finish.storage",
 )
 """Of these, what the data has a part in: the checks of messages, recovery ids, and the flags odd
@@ -111,7 +125,7 @@ DATA_REGISTERS = {
     "nonce_?.reader.check": "check of the last message",
     "nonce_?.check": "check of the last message",
     "jobs.record*": "check of the last message",
-    "jobs.ended._?_": "flags of the last program",
+    "jobs.ended_?._?_": "flags of the last program",
     "jobs.flags": "flags of the last program",
     "jobs.event": "recovery id of the last job",
     "jobs.queue_finish._?_": "recovery id of the last job",
@@ -163,7 +177,7 @@ def check_clean(dut: Any, loaded: Collection[int] = ()) -> State:
     """No memory has anything left of a job, nor of a key but in the slots ``loaded``; the state."""
     state = snapshot(dut)
     memories = {path for path, handle in walk(dut) if isinstance(handle, ArrayObject)}
-    delays = {path for path in memories if path.startswith(DELAYS)}
+    delays = {path for path in memories if fnmatchcase(path, DELAYS)}
     known = {*ZERO_MEMORIES, *KEY_MEMORIES, *ROMS, *BOOKKEEPING, *delays}
     assert memories == known, f"memories without a rule: {sorted(memories ^ known)}"
     for path in delays:

@@ -13,10 +13,12 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Out
 from cocotb.triggers import Lock, RisingEdge
 
+from intaglio.hdl.blockram import BlockRom
 from intaglio.hdl.engine.barrel import Barrel
 from intaglio.hdl.engine.contexts import inbox_layout
 from intaglio.hdl.engine.isa import (
     INBOX_WORDS,
+    INSTRUCTION_BITS,
     KEY_WORDS,
     LIMBS,
     OUTBOX_WORDS,
@@ -25,6 +27,7 @@ from intaglio.hdl.engine.isa import (
 )
 from intaglio.hdl.engine.issue import start_layout
 from intaglio.hdl.engine.programs import Image, Program
+from intaglio.hdl.engine.table import CombRoms
 from intaglio.params import ED25519, SECP256K1, Weierstrass
 from intaglio.sim import bfm, limbs
 from intaglio.sim.model.engine import Context, EngineModel
@@ -65,12 +68,24 @@ class BarrelWithKeys(wiring.Component):
         image = Image(window, curve)
         self.barrel = Barrel(image, interval=interval, slots=slots, jobs=JOBS, keys=KEYS)
         members = dict(self.barrel.signature.members)
-        del members["key_read"], members["key_word"], members["key_write"]
+        for name in ("key_read", "key_word", "key_write", "program", "table", "wants_table"):
+            del members[name]
+        del members["may_read"]
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.barrel = barrel = self.barrel
+        m.submodules.combs = combs = CombRoms(barrel.image, barrel.lanes, readers=1)
+        wiring.connect(m, barrel.table, combs.reader_0)
+        rom = BlockRom(width=INSTRUCTION_BITS, words=barrel.image.rom)
+        m.submodules.programs = rom
+        m.d.comb += [
+            barrel.may_read.eq(1),
+            rom.en_0.eq(barrel.program.en),
+            rom.addr_0.eq(barrel.program.addr),
+            barrel.program.op.as_value().eq(rom.word_0),
+        ]
         count = LIMBS // barrel.lanes
         m.submodules.keys = keys = Memory(
             shape=WORD_BITS // count, depth=KEYS * KEY_WORDS * count, init=[]
@@ -102,7 +117,7 @@ class Driver:
         self.lock = Lock()
         self.start_source = bfm.Source(dut, "start", start_layout(JOBS, KEYS))
         self.wipe_source = bfm.Source(dut, "wipe")
-        self.layout = BarrelWithKeys(window=WINDOW, interval=1, slots=SLOTS).done.shape()
+        self.layout = BarrelWithKeys(window=WINDOW, interval=16, slots=SLOTS).done.shape()
 
     async def watch(self) -> None:
         while True:

@@ -15,9 +15,10 @@ import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
 
 from intaglio.hdl.engine.issue import start_layout
-from intaglio.hdl.engine.programs import Image, Program
+from intaglio.hdl.engine.programs import Program
 from intaglio.sim import bfm
 from intaglio.sim.benches.engine_barrel import JOBS, KEYS, SLOTS, WINDOW
+from intaglio.sim.model import cycles
 from intaglio.sim.model.barrel import Barrel
 
 SHORT = [program for program in Program if "SCALAR" in program.name]
@@ -37,7 +38,7 @@ def schedule(gaps: list[int], count: int) -> list[int]:
 
 @cocotb.test()
 async def clocks_equal_the_model(dut: Any) -> None:
-    lengths = {program: len(lines) for program, lines in Image(WINDOW).programs.items()}
+    reads = cycles.patterns(WINDOW)
     barrel = Barrel(SLOTS, int(os.environ["BARREL_INTERVAL"]), int(os.environ["BARREL_LATENCY"]))
     expected: dict[str, list[int]] = {"issue": [], "start": [], "end": [], "wipe": []}
     barrel.log = lambda kind, clock, _: expected.setdefault(kind, []).append(clock)
@@ -45,7 +46,7 @@ async def clocks_equal_the_model(dut: Any) -> None:
     starts = schedule([0, 1, 5, 60, 300, 900], len(PROGRAMS))
     wipes = schedule([0, 13, 40, 500, 1100], 40)
     for clock, program in zip(starts, PROGRAMS, strict=True):
-        barrel.start(clock, lengths[program]).then(lambda: expected["end"].append(now))
+        barrel.start(clock, reads[program]).then(lambda: expected["end"].append(now))
     for clock in wipes:
         barrel.wipe(clock).then(lambda: expected["wipe"].append(now))
     while (following := barrel.next_clock()) < float("inf"):

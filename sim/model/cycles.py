@@ -21,8 +21,9 @@ from functools import cache
 from itertools import count
 from math import inf
 
-from intaglio.hdl.engine.isa import Curve
+from intaglio.hdl.engine.isa import LIMBS, Curve
 from intaglio.hdl.engine.programs import Image, Program
+from intaglio.hdl.engine.table import PORTS, READERS, port_of
 from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
 from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.hash import rfc6979
@@ -31,7 +32,7 @@ from intaglio.hdl.jobs import Kind, Station, routes
 from intaglio.params import SECP256K1
 from intaglio.wire import ReleaseCheck
 
-from .barrel import Barrel, Event
+from .barrel import Barrel, Event, Port
 
 INVERSION_CLOCKS = Inverter([SECP256K1.p], jobs=1).latency
 """Clocks of one inversion."""
@@ -41,7 +42,8 @@ INVERSION_CLOCKS = Inverter([SECP256K1.p], jobs=1).latency
 class Size:
     """Parameters of an engine. ``latency`` is :attr:`intaglio.hdl.engine.barrel.Barrel.latency`.
 
-    ``slots``, ``jobs``: issue slots and job contexts. ``sha512_lanes``, ``ecdsa_lanes``: hash
+    ``barrels``, each with ``slots`` issue slots and its share of the ``jobs`` contexts.
+    ``sha512_lanes``, ``ecdsa_lanes``: hash
     stations. ``inverters``: units that hold 8 inversions each. ``handover``: clocks, at least 1,
     from the end of a job's step to when the next unit is asked. ``turnaround``: clocks from a job's
     end to when a host that waited for its reply has the next one's request in, a byte a clock.
@@ -59,6 +61,7 @@ class Size:
     handover: int = 10
     turnaround: int = 300
     message_bytes: int = 100
+    barrels: int = 1
     release_check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
 
 
@@ -72,7 +75,15 @@ MID = Size(4, interval=4, latency=53, slots=14, jobs=16, sha512_lanes=1, ecdsa_l
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
-    5, interval=1, latency=48, slots=48, jobs=64, sha512_lanes=1, ecdsa_lanes=3, inverters=2
+    5,
+    interval=4,
+    latency=53,
+    slots=16,
+    jobs=64,
+    sha512_lanes=1,
+    ecdsa_lanes=3,
+    inverters=2,
+    barrels=4,
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
@@ -89,10 +100,24 @@ Process = Generator[Event, None, None]
 
 
 @cache
-def lengths(window: int, check: ReleaseCheck = ReleaseCheck.ALGEBRAIC) -> dict[Program, int]:
-    """Instructions of each program, for one window and level of the release check."""
+def patterns(
+    window: int, check: ReleaseCheck = ReleaseCheck.ALGEBRAIC
+) -> dict[Program, tuple[bool, ...]]:
+    """Of each instruction of each program, whether it reads a comb table, for one window and level
+    of the release check."""
     image = Image(window, release_check=check)
-    return {program: len(lines) for program, lines in image.programs.items()}
+    return {
+        program: tuple(line.reads_table for line in lines)
+        for program, lines in image.programs.items()
+    }
+
+
+def ports(barrels: int, interval: int) -> list[Port]:
+    """The port of the comb tables that each barrel of an engine has, see
+    :class:`intaglio.hdl.engine.table.CombRoms`."""
+    copies = -(-barrels // READERS)
+    all_ports = [[Port(min(interval, LIMBS)) for _ in range(PORTS)] for _ in range(copies)]
+    return [all_ports[n // READERS][port_of(n % READERS)] for n in range(barrels)]
 
 
 @dataclass
@@ -119,10 +144,15 @@ class Simulation:
         if size.handover < 1:
             raise ValueError(f"handover must be at least 1 clock, not {size.handover}")
         self.size, self.clock = size, 0
-        self.lengths = lengths(size.window, size.release_check)
+        self.patterns = patterns(size.window, size.release_check)
         kinds = {Curve.ED25519: Kind.SIGN_ED25519, Curve.SECP256K1: Kind.SIGN_ECDSA}
         self.routes = {curve: routes(size.release_check)[kind] for curve, kind in kinds.items()}
-        self.barrel = Barrel(size.slots, size.interval, size.latency)
+        self.barrels = [
+            Barrel(size.slots, size.interval, size.latency, port)
+            for port in ports(size.barrels, size.interval)
+        ]
+        self._free = [size.jobs // size.barrels] * size.barrels
+        self._turn = 0
         self.done: list[tuple[int, int, dict[str, int]]] = []
         self.peak_parked = self._parked = 0
         self._events: list[tuple[int, int, Callable[[], None]]] = []
@@ -136,9 +166,9 @@ class Simulation:
 
     def run(self) -> None:
         """Until nothing is left to do."""
-        barrel, events = self.barrel, self._events
+        barrels, events = self.barrels, self._events
         while True:
-            clock = barrel.next_clock()
+            clock, barrel = min(((each.next_clock(), each) for each in barrels), key=_first)
             if events and events[0][0] <= clock:
                 self.clock, _, action = heapq.heappop(events)
                 action()
@@ -158,13 +188,13 @@ class Simulation:
         first, last = 2 * self.size.jobs - 1, len(curves) - self.size.jobs - 1
         (begin, issued0, busy0), (end, issued1, busy1) = self.done[first], self.done[last]
         clocks = end - begin
-        multiplier = (issued1 - issued0) * self.size.interval / clocks
-        instructions = self.barrel.issued / len(curves)
+        multiplier = (issued1 - issued0) * self.size.interval / self.size.barrels / clocks
+        instructions = self._issued / len(curves)
         return Report(
             last - first,
             clocks,
             instructions,
-            instructions * self.size.interval / multiplier,
+            instructions * self.size.interval / self.size.barrels / multiplier,
             multiplier,
             {n: (busy1[n] - busy0[n]) / clocks / c for n, c in self._counts.items() if c},
             self.peak_parked,
@@ -221,8 +251,21 @@ class Simulation:
         self._at(self.clock + rest, lambda: self._give(name))
         yield self._after(self.size.handover)
 
-    def _program(self, program: Program) -> Process:
-        yield self.barrel.start(self.clock, self.lengths[program])
+    @property
+    def _issued(self) -> int:
+        """Instructions of all barrels."""
+        return sum(barrel.issued for barrel in self.barrels)
+
+    def _next_barrel(self) -> int:
+        """The next one in turn that has a free context."""
+        for _ in self.barrels:
+            turn, self._turn = self._turn, (self._turn + 1) % len(self.barrels)
+            if self._free[turn]:
+                return turn
+        raise AssertionError("no context is free")
+
+    def _program(self, barrel: Barrel, program: Program) -> Process:
+        yield barrel.start(self.clock, self.patterns[program])
         yield self._after(self.size.handover)
 
     def _inverse(self) -> Process:
@@ -234,15 +277,18 @@ class Simulation:
 
     def _job(self, curve: Curve) -> Process:
         yield self._take("context")
+        number = self._next_barrel()
+        self._free[number] -= 1
         yield self._after(self.size.turnaround)
-        yield from self._steps(curve)
-        yield self.barrel.wipe(self.clock)
+        yield from self._steps(curve, self.barrels[number])
+        yield self.barrels[number].wipe(self.clock)
+        self._free[number] += 1
         self._give("context")
         for name in self._idle:
             self._use(name, 0)
-        self.done.append((self.clock, self.barrel.issued, dict(self._busy)))
+        self.done.append((self.clock, self._issued, dict(self._busy)))
 
-    def _steps(self, curve: Curve) -> Process:
+    def _steps(self, curve: Curve, barrel: Barrel) -> Process:
         for number, (station, what) in enumerate(self.routes[curve]):
             if station == Station.SHA512:
                 # FIPS 180-4: a byte 80 and 16 bytes of length follow
@@ -257,7 +303,11 @@ class Simulation:
             elif station == Station.INVERT:
                 yield from self._inverse()
             elif isinstance(what, Program):
-                yield from self._program(what)
+                yield from self._program(barrel, what)
+
+
+def _first(item: tuple[float, Barrel]) -> float:
+    return item[0]
 
 
 STREAMS = {
@@ -272,13 +322,11 @@ SIZES = {
     "`small-double`": replace(SMALL, release_check=ReleaseCheck.DOUBLE),
     "`mid`": MID,
     "`full`": FULL,
-    "`full`, 48 contexts": replace(FULL, jobs=48),
-    "`full`, 1 inverter": replace(FULL, inverters=1),
+    "`full`, 2 SHA-512 lanes": replace(FULL, sha512_lanes=2),
     "`full`, 2 ECDSA lanes": replace(FULL, ecdsa_lanes=2),
-    "`full`, window 6": replace(FULL, window=6),
-    "`full`, window 6, 3 inverters, 2 and 4 lanes": replace(
-        FULL, window=6, inverters=3, sha512_lanes=2, ecdsa_lanes=4
-    ),
+    "`full`, 1 inverter": replace(FULL, inverters=1),
+    "`full`, 3 barrels": replace(FULL, barrels=3, jobs=48),
+    "`full`, window 4": replace(FULL, window=4),
 }
 """The rows of the table in ``hdl/README.md``."""
 

@@ -19,9 +19,13 @@ MODULES = {
     "\\top.signer.link": {"num_cells_by_type": {"TRELLIS_FF": 3, "CCU2C": 2}},
     "\\top.signer.link.uart": {"num_cells_by_type": {"TRELLIS_FF": 4}},
     "\\top.signer.core": {"num_cells_by_type": {"LUT4": 7}},
-    "\\top.signer.core.barrel": {"num_cells_by_type": {"DP16KD": 5}},
-    "\\top.signer.core.barrel.alu": {"num_cells_by_type": {"MULT18X18D": 6}},
-    "\\top.signer.core.barrel.alu.mac": {"num_cells_by_type": {"MULT18X18D": 1, "FDRE": 9}},
+    "\\top.signer.core.engine": {"num_cells_by_type": {"LUT4": 2}},
+    "\\top.signer.core.engine.barrel0": {"num_cells_by_type": {"DP16KD": 2}},
+    "\\top.signer.core.engine.barrel0.alu": {"num_cells_by_type": {"MULT18X18D": 2}},
+    "\\top.signer.core.engine.barrel1": {"num_cells_by_type": {"DP16KD": 3}},
+    "\\top.signer.core.engine.barrel1.alu": {"num_cells_by_type": {"MULT18X18D": 4}},
+    "\\top.signer.core.engine.barrel1.alu.mac": {"num_cells_by_type": {"MULT18X18D": 1, "FDRE": 9}},
+    "\\top.signer.core.engine.combs0": {"num_cells_by_type": {"DP16KD": 4}},
     "\\top.signer.core.jobs": {"num_cells_by_type": {"TRELLIS_DPR16X4": 2}},
 }
 
@@ -29,10 +33,12 @@ MODULES = {
 def test_units_count_all_below_them() -> None:
     nothing = {"EBR": 0, "DSP": 0, "FF": 0, "LUT": 0}
     assert budget.count(MODULES) == {
-        "whole design": {"EBR": 5, "DSP": 7, "FF": 7, "LUT": 20},
+        "whole design": {"EBR": 9, "DSP": 7, "FF": 7, "LUT": 22},
         "link": nothing | {"FF": 7, "LUT": 4},
-        "engine, alu": nothing | {"DSP": 7},
-        "engine, ROMs and the rest": nothing | {"EBR": 5},
+        "barrels, alu": nothing | {"DSP": 7},
+        "barrels, the rest": nothing | {"EBR": 5},
+        "engine, combs": nothing | {"EBR": 4},
+        "engine's own": nothing | {"LUT": 2},
         "jobs": nothing | {"LUT": 8},
         "core's own": nothing | {"LUT": 7},
     }
@@ -53,7 +59,7 @@ def test_table() -> None:
     table = budget.table({"small": {"units": budget.count(MODULES)}}).splitlines()
     assert table[0] == "| unit | `small` EBR | `small` DSP | `small` FF | `small` LUT |"
     assert "| link |  |  | 7 | 4 |" in table
-    assert table[-1] == "| of an LFE5U-85F | 2% | 4% | 0% | 0% |"
+    assert table[-1] == "| of an LFE5U-85F | 4% | 4% | 0% | 0% |"
     assert budget.table({}) == "None yet."
 
 

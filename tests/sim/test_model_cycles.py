@@ -44,7 +44,7 @@ def test_a_lone_program_issues_every_latency_clocks(
     slots: int, interval: int, latency: int
 ) -> None:
     barrel = Barrel(slots, interval, latency)
-    barrel.start(10, 20)
+    barrel.start(10, [False] * 20)
     assert run(barrel) == 10 + 20 * latency
     assert barrel.issued == 20
 
@@ -54,7 +54,7 @@ def test_full_slots_issue_every_interval() -> None:
     clocks: list[int] = []
     barrel.log = lambda kind, clock, _: clocks.append(clock) if kind == "issue" else None
     for _ in range(4):
-        barrel.start(0, 50)
+        barrel.start(0, [False] * 50)
     run(barrel)
     assert clocks[:200] == list(range(2, 802, 4))
 
@@ -64,7 +64,7 @@ def test_a_wipe_takes_only_clocks_without_a_retirement() -> None:
     assert run_wipe(Barrel(2, 16, 28)) == REGISTERS * LIMBS, "a limb a clock"
     busy = Barrel(4, 1, 4)
     for _ in range(4):
-        busy.start(0, 100)
+        busy.start(0, [False] * 100)
     assert run_wipe(busy) > 400, "a full pipeline of interval 1 leaves no clock"
 
 
@@ -117,20 +117,20 @@ def test_full_reaches_its_target(stream: str) -> None:
     assert measure(FULL, stream).multiplier >= TARGET
 
 
-@pytest.mark.parametrize("size", ["`full`, 48 contexts", "`full`, 1 inverter"])
+@pytest.mark.parametrize("size", ["`full`, 2 ECDSA lanes", "`full`, 1 inverter"])
 def test_less_does_not_reach_it(size: str) -> None:
     assert measure(SIZES[size], "ECDSA").multiplier < TARGET
 
 
 def test_a_lone_job_takes_its_instructions_and_blocks() -> None:
-    lengths = cycles.lengths(SMALL.window)
+    programs = cycles.patterns(SMALL.window)
     steps = (
         Program.ED25519_SCALAR_R,
         Program.ED25519_COMB,
         Program.ED25519_POINT,
         Program.ED25519_FINISH,
     )
-    engine = SMALL.latency * sum(lengths[step] for step in steps)
+    engine = SMALL.latency * sum(len(programs[step]) for step in steps)
     lanes = 84 * 4 + cycles.INVERSION_CLOCKS
     lanes += cycles.FEED_CLOCKS["secret"] + cycles.FEED_CLOCKS["point"]
     extra = Simulation(SMALL).lone(Curve.ED25519) - engine - lanes

@@ -91,6 +91,11 @@ class Image:
         return addresses
 
     @property
+    def begin_with_table(self) -> set[Program]:
+        """Programs whose first instruction reads a comb table."""
+        return {program for program, lines in self.programs.items() if lines[0].reads_table}
+
+    @property
     def rom(self) -> list[int]:
         """Instruction words of all programs."""
         return [i.encode() for instructions in self.programs.values() for i in instructions]

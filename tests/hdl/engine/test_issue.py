@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from intaglio.sim import runner
-from intaglio.sim.benches import engine_issue
+from intaglio.sim.benches import engine_issue, engine_ports
 from intaglio.sim.benches.engine_barrel import BarrelWithKeys
 
 
@@ -30,3 +30,11 @@ def test_barrel_keeps_the_clocks_of_the_model() -> None:
     env["BARREL_LATENCY"] = unit.barrel.latency
     measured = runner.run(built, "intaglio.sim.benches.engine_cycles", env=env)
     assert measured["issued"] > 600
+
+
+def test_barrels_that_share_a_port_keep_the_clocks_of_the_model() -> None:
+    shape = {"barrels": 3, "slots": 8, "interval": 4}
+    built = runner.build(engine_ports.unit(**shape), "engine_3")
+    env = {name.upper(): value for name, value in shape.items()} | {"PROGRAMS": 20}
+    measured = runner.run(built, "intaglio.sim.benches.engine_ports", env=env)
+    assert measured["issued"] > 10_000
