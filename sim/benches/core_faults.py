@@ -110,7 +110,7 @@ def key_word(dut: Any, job: int) -> tuple[Any, int]:
     """A secret word of the job's key, but for the prefix."""
     index = random.choice((Word.SCALAR0, Word.SCALAR1, Word.RAW)).value
     slot = record_of(dut, job)["slot"]
-    copy = random.choice((dut.keys.secrets, dut.keys.secrets_copy))
+    copy = random.choice((dut.keys.secrets0, dut.keys.secrets_copy))
     return limb_of(copy, slot * SECRET_WORDS + index)
 
 

@@ -72,7 +72,7 @@ KEY_MEMORIES = {
 """Limbs of a key slot in each; zero where no key is loaded."""
 
 ROMS = (
-    *(f"{barrel}.rom" for barrel in BARRELS),
+    *(f"engine.programs{n}.words" for n in range((PROFILE.barrels + 1) // 2)),
     *(f"{barrel}.constants{port}.words" for barrel in BARRELS for port in (0, 2)),
     *(
         f"engine.combs{copy}.table{field}.words"
@@ -91,11 +91,12 @@ BOOKKEEPING = (
         f"{barrel}.{memory}"
         for barrel in BARRELS
         for memory in (
-            *(f"{lookup}.words" for lookup in ("late", "kept", "retiring")),
+            *("late", "kept", "retiring"),
             "issue.free.storage",
             "issue.counters",
             "issue.owners",
-            "issue.queue.storage",
+            "issue.reading.storage",
+            "issue.others.storage",
         )
     ),
     "pool.links",

@@ -175,7 +175,7 @@ async def keys_are_wiped(dut: Any) -> None:
             await host.load(slot, curve, secret(curve))
         check_clean(dut, loaded=range(2))
         assert all(
-            any(limbs.peek(dut.keys.secrets, SECRET_WORDS * slot + i) for i in range(SECRET_WORDS))
+            any(limbs.peek(dut.keys.secrets0, SECRET_WORDS * slot + i) for i in range(SECRET_WORDS))
             for slot in range(2)
         )
         kept: tuple[int, ...] = ()

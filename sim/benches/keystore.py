@@ -23,9 +23,10 @@ from intaglio.sim import bfm, limbs
 SLOTS = int(os.environ.get("SLOTS", "16"))
 JOBS = int(os.environ.get("JOBS", "4"))
 LANES = int(os.environ.get("LANES", "1"))
+ENGINES = [f"engine_{n}" for n in range(int(os.environ.get("ENGINES", "1")))]
 STEPS = LIMBS // LANES
 PORTS = {
-    "engine": ("secrets", STEPS),
+    **{name: (f"secrets{n}", STEPS) for n, name in enumerate(ENGINES)},
     "hash": ("secrets_copy", LIMBS),
     "public": ("publics", LIMBS),
 }
@@ -55,7 +56,7 @@ class Store:
         self.commands = bfm.Source(dut, "command", COMMAND)
         self.finishes = bfm.Source(dut, "finish", FINISH)
         self.slots = [Slot() for _ in range(SLOTS)]
-        for name in ("acquire", "release", "write__en", "engine__en", "hash__en", "public__en"):
+        for name in ("acquire", "release", "write__en", *(f"{port}__en" for port in PORTS)):
             getattr(dut, name).value = 0
 
     async def ready(self) -> int:
@@ -115,7 +116,7 @@ class Store:
     async def examine(self, port: str, slot: int, index: int) -> tuple[int, list[bool]]:
         """Read a word, a part each clock: the word, and which parts are damaged."""
         _, parts = PORTS[port]
-        which, bits = ("step", LANES * LIMB_BITS) if port == "engine" else ("limb", LIMB_BITS)
+        which, bits = ("step", LANES * LIMB_BITS) if port in ENGINES else ("limb", LIMB_BITS)
         pin = {name: getattr(self.dut, f"{port}__{name}") for name in ("data", "damaged", "en")}
         getattr(self.dut, f"{port}__slot").value = slot
         getattr(self.dut, f"{port}__index").value = index
@@ -161,8 +162,12 @@ class Store:
         await RisingEdge(self.dut.clk)
         await RisingEdge(self.dut.clk)
         await ReadOnly()
-        secrets = [self.word("secrets", n) for n in range(SLOTS * SECRET_WORDS)]
-        assert secrets == [self.word("secrets_copy", n) for n in range(SLOTS * SECRET_WORDS)]
+        copies = [
+            [self.word(memory, n) for n in range(SLOTS * SECRET_WORDS)]
+            for memory in (*(f"secrets{n}" for n in range(len(ENGINES))), "secrets_copy")
+        ]
+        secrets = copies[0]
+        assert all(copy == secrets for copy in copies)
         publics = [self.word("publics", n) for n in range(SLOTS * PUBLIC_WORDS)]
         await RisingEdge(self.dut.clk)
         return secrets + publics
@@ -175,9 +180,9 @@ class Store:
 
     def outputs(self) -> set[int]:
         """Limbs at the outputs."""
-        engine = int(self.dut.engine__data.value)
+        engines = (int(getattr(self.dut, f"{name}__data").value) for name in ENGINES)
         others = (int(self.dut.hash__data.value), int(self.dut.public__data.value))
-        return {*limbs.split(engine)[:LANES], *others}
+        return {*(limb for word in engines for limb in limbs.split(word)[:LANES]), *others}
 
 
 def new_word() -> int:
@@ -200,8 +205,8 @@ async def words(dut: Any) -> None:
     await store.check()
     for n, key in enumerate(keys):
         for index in range(SECRET_WORDS):
-            assert await store.read("engine", n, index) == key[index]
-            assert await store.read("hash", n, index) == key[index]
+            for port in (*ENGINES, "hash"):
+                assert await store.read(port, n, index) == key[index]
         for index in range(PUBLIC_WORDS):
             assert await store.read("public", n, index) == key[4 + index]
     assert sorted(await store.stored()) == sorted(word for key in keys for word in key)
@@ -241,7 +246,7 @@ async def wipes(dut: Any) -> None:
         await store.check()
 
     for n in (3, SLOTS - 1, 0):
-        for port, index in (("engine", 1), ("hash", 3), ("public", 1)):
+        for port, index in (*((name, 1) for name in ENGINES), ("hash", 3), ("public", 1)):
             await store.read(port, n, index)
         await store.wipe(n)
         gone |= set(keys[n])
@@ -272,7 +277,7 @@ async def writes_need_a_loading_slot(dut: Any) -> None:
         for index in range(6):
             await store.write(slot, index, new_word())
     assert await store.stored() == before
-    assert await store.read("engine", 1, 2) == key[2]
+    assert await store.read(ENGINES[-1], 1, 2) == key[2]
     await store.begin(2, wire.CurveId.SECP256K1)
     await store.wipe_all()
     await store.write(2, 1, 77)
