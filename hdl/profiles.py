@@ -69,18 +69,19 @@ MID = Profile(
 FULL = Profile(
     name="full",
     window=5,
-    barrels=4,
+    barrels=2,
     interval=4,
     issue_slots=16,
-    job_slots=64,
+    job_slots=32,
     sha512_lanes=1,
-    ecdsa_lanes=3,
+    ecdsa_lanes=2,
     sha256_lanes=1,
-    inverters=2,
+    inverters=1,
     key_slots=16,
     pool_pages=128,
 )
-"""Four of ``mid``'s barrels side by side: for an ECP5-85F."""
+"""Two barrels side by side, with larger comb tables: for an ECP5-85F, on which more do not route
+as yet."""
 
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""

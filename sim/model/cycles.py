@@ -79,11 +79,11 @@ FULL = Size(
     interval=4,
     latency=53,
     slots=16,
-    jobs=64,
+    jobs=32,
     sha512_lanes=1,
-    ecdsa_lanes=3,
-    inverters=2,
-    barrels=4,
+    ecdsa_lanes=2,
+    inverters=1,
+    barrels=2,
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
@@ -322,11 +322,11 @@ SIZES = {
     "`small-double`": replace(SMALL, release_check=ReleaseCheck.DOUBLE),
     "`mid`": MID,
     "`full`": FULL,
-    "`full`, 2 SHA-512 lanes": replace(FULL, sha512_lanes=2),
-    "`full`, 2 ECDSA lanes": replace(FULL, ecdsa_lanes=2),
-    "`full`, 1 inverter": replace(FULL, inverters=1),
-    "`full`, 3 barrels": replace(FULL, barrels=3, jobs=48),
+    "`full`, 1 ECDSA lane": replace(FULL, ecdsa_lanes=1),
+    "`full`, 2 inverters": replace(FULL, inverters=2),
     "`full`, window 4": replace(FULL, window=4),
+    "3 barrels": replace(FULL, barrels=3, jobs=48, inverters=2),
+    "4 barrels": replace(FULL, barrels=4, jobs=64, ecdsa_lanes=3, inverters=2),
 }
 """The rows of the table in ``hdl/README.md``."""
 
