@@ -80,8 +80,7 @@ FULL = Profile(
     key_slots=16,
     pool_pages=128,
 )
-"""Two barrels side by side, with larger comb tables: for an ECP5-85F, on which more do not route
-as yet."""
+"""Two barrels side by side, with larger comb tables: fits an ECP5-85F, but is not routed yet."""
 
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""
