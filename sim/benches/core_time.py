@@ -12,7 +12,7 @@ from intaglio import wire
 from intaglio.hdl.keystore import SECRET_WORDS
 from intaglio.params import SECP256K1
 from intaglio.sim import bfm, limbs
-from intaglio.sim.benches.core_host import CURVES, Host, secret, split
+from intaglio.sim.benches.core_host import CURVES, PROFILE, Host, secret, split
 from intaglio.sim.benches.core_state import (
     KEY_MEMORIES,
     KEY_PORTS,
@@ -193,5 +193,5 @@ async def keys_are_wiped(dut: Any) -> None:
         if not kept:
             for kind in KEY_PORTS:
                 ports = [path for path in state if fnmatchcase(path, kind)]
-                assert len(ports) == 3 * LANES
+                assert len(ports) == (2 + PROFILE.barrels) * LANES
                 assert not any(any(state[path]) for path in ports), "a port shows a wiped word"
