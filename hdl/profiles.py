@@ -64,7 +64,7 @@ MID = Profile(
     key_slots=16,
     pool_pages=64,
 )
-"""An instruction every four clocks, with 36 multipliers: too large for an ECP5-25F as yet."""
+"""An instruction every four clocks, with 27 multipliers: too large for an ECP5-25F as yet."""
 
 FULL = Profile(
     name="full",

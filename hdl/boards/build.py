@@ -34,7 +34,7 @@ from intaglio.hdl.profiles import PROFILES, Profile
 from . import BOARDS, contents, sites, tools
 from .board import Board
 from .digest import board_digest
-from .flow import ROUTING, SETTINGS, SYNTHESIS, THREADED
+from .flow import ROUTING, SYNTHESIS, THREADED
 from .tools import BuildError
 from .top import GIT_REVISION_BYTES, BoardTop
 
@@ -248,10 +248,10 @@ def _elaborate(board: Board, profile: Profile, revision: bytes, work: Path, repo
 def _synthesise(work: Path, device: str, version: str, report: _Clock) -> None:
     """The netlist ``top.json``, unless the one that is there came of the same inputs.
 
-    Its multipliers have their sites, and nextpnr its settings; ``device`` is the part these are on.
+    Its multipliers have their sites; ``device`` is the part these are on.
     """
     key = hashlib.sha256((work / "top.il").read_bytes())
-    key.update(f"{SYNTHESIS}{version}{device}{SETTINGS}".encode())
+    key.update(f"{SYNTHESIS}{version}{device}".encode())
     key.update(Path(sites.__file__).read_bytes())
     marker = work / "top.json.key"
     if marker.is_file() and marker.read_text() == key.hexdigest():
@@ -269,8 +269,6 @@ def _synthesise(work: Path, device: str, version: str, report: _Clock) -> None:
     report("placing the multipliers")
     netlist = json.loads((work / "top.json").read_text())
     sites.settle(netlist, device)
-    for module in netlist["modules"].values():
-        module["settings"] = SETTINGS
     (work / "top.json").write_text(json.dumps(netlist))
     marker.write_text(key.hexdigest())
 

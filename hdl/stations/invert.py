@@ -13,8 +13,7 @@ from amaranth.lib.wiring import In, Out
 from ..engine.contexts import inbox_layout
 from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from ..field.inverter import Inverter
-from ..jobs import invert_layout
-from ..routes import Modulus
+from ..jobs import Modulus, invert_layout
 from .words import outbox_read_layout, shifted
 
 
@@ -29,7 +28,7 @@ class Invert(wiring.Component):
     jobs : int
         Job contexts.
     moduli : Sequence[int]
-        In the order of :class:`~intaglio.hdl.routes.Modulus`.
+        In the order of :class:`~intaglio.hdl.jobs.Modulus`.
     units : int
         Inverters, at least 1.
 

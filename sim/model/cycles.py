@@ -28,7 +28,7 @@ from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
 from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.hash import rfc6979
 from intaglio.hdl.hash.sha2 import block_clocks
-from intaglio.hdl.routes import Kind, Station, routes
+from intaglio.hdl.jobs import Kind, Station, routes
 from intaglio.params import SECP256K1
 from intaglio.wire import ReleaseCheck
 

@@ -15,7 +15,7 @@ from intaglio.bitstreams import BitstreamError, Manifest
 from intaglio.errors import InputError
 from intaglio.hdl.boards import BOARDS, build, tools
 from intaglio.hdl.boards.digest import board_digest
-from intaglio.hdl.boards.flow import ROUTING, SETTINGS, THREADED
+from intaglio.hdl.boards.flow import ROUTING, THREADED
 from intaglio.hdl.boards.tools import BuildError
 from intaglio.hdl.digest import rtl_digest
 
@@ -34,7 +34,7 @@ if arguments == ["-V"]:
     raise SystemExit
 script = open("top.ys").read()
 print("1. Executing SYNTH pass.")
-json.dump({"modules": {"top": {"cells": {}}}, "made of": open("top.il").read() + script}, open("top.json", "w"))
+json.dump({"modules": {}, "made of": open("top.il").read() + script}, open("top.json", "w"))
 open("calls", "a").write("yosys ")
 """,
     "nextpnr-ecp5": """
@@ -128,12 +128,6 @@ def test_the_netlist_is_kept_until_its_inputs_change(fakes: Path, tmp_path: Path
     )
     built(work)
     assert (work / "calls").read_text() == "yosys yosys "
-
-
-def test_the_netlist_carries_what_nextpnr_has_no_options_for(fakes: Path, tmp_path: Path) -> None:
-    built(tmp_path)
-    netlist = json.loads((tmp_path / "top.json").read_text())
-    assert [module["settings"] for module in netlist["modules"].values()] == [SETTINGS]
 
 
 def test_progress(fakes: Path, tmp_path: Path) -> None:
