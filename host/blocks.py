@@ -16,7 +16,7 @@ import numpy as np
 from intaglio import wire
 from intaglio.wire_ring import BODY_ALIGN_BYTES, COMPLETION, DESCRIPTOR, INLINE_BYTES, Body
 
-BLOCK_BYTES = 60_000
+BLOCK_BYTES = 200_000
 """Longest block of many requests."""
 
 HEAD = struct.Struct("<II56x")

@@ -22,7 +22,7 @@ from intaglio.session import Session
 from intaglio.values import Key, Signature, SignRequest
 from intaglio.work import SignItem
 
-MOST = 256
+MOST = 512
 """Requests sent together; fewer than a link with bursts takes beyond the device's window."""
 
 

@@ -35,7 +35,7 @@ from intaglio.transport.base import Transport
 from intaglio.values import Counters, Identity, Key, Signature, check_secret
 from intaglio.work import SignItem, Work, unknown_key
 
-WRITE_BYTES = 65536
+WRITE_BYTES = 1 << 18
 """Most bytes handed to a transport at once."""
 
 

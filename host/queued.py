@@ -19,9 +19,9 @@ from intaglio.work import SignItem, Work, parts, prepare
 
 MAX_QUEUED = 1 << 16
 """Requests that a signer holds before it refuses more."""
-MAX_PENDING = 1024
+MAX_PENDING = 2048
 """Requests of one ``sign_many`` that wait at once."""
-CHUNK = 256
+CHUNK = 512
 """Requests of ``sign_many`` that are handed on together."""
 CHUNK_S = 0.001
 """Seconds after which a chunk that fills slowly is handed on as it is."""

@@ -20,7 +20,7 @@ from intaglio.blocks import HEAD, Completion, Descriptor, encode_many, one_block
 from intaglio.outcome import Group, Request, Taken
 from intaglio.wire_ring import COMPLETION, DESCRIPTOR, INLINE_BYTES, Body
 
-RING_LOG2 = 10
+RING_LOG2 = 11
 """log2 of the entries of both rings."""
 RING_ENTRIES = 1 << RING_LOG2
 BODY_BYTES = 1 << 20

@@ -79,7 +79,7 @@ def wrong(farm, seed, **more):
 
 
 def other_tag(farm, seed, **more):
-    farm = farm(seed, [itertools.repeat({"swap": 0.02}), HEALTHY], **more)
+    farm = farm(seed, [itertools.repeat({"swap": 0.05}), HEALTHY], **more)
     farm.judge_all(farm.pool.sign_many(farm.all(), return_exceptions=True))
     assert farm.refused == 0
     assert farm.faults["swap"] >= 1
