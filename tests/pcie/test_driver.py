@@ -10,6 +10,7 @@ import intaglio
 from intaglio import errors, selftest, selftest_wire, wire_ring
 from intaglio.config import DeviceConfig, PoolConfig
 from intaglio.pool import Pool
+from intaglio.ring import RING_ENTRIES
 from intaglio.selftest_wire import Peer
 from intaglio.sim.pcie.protocol import Command
 from intaglio.transport.base import ParsedUrl, open_transport
@@ -76,7 +77,7 @@ def test_bad_doorbells_are_counted_and_harm_nothing(rig):
     peer = Peer(rig.transport)
     peer.open()
     good = rig.function.read(DOORBELL)
-    for value in (good - 1, good + 1025, good ^ 0x80000000):
+    for value in (good - 1, good + RING_ENTRIES + 1, good ^ 0x80000000):
         rig.function.write(DOORBELL, value & 0xFFFFFFFF)
     assert rig.function.read(DOORBELL) == good
     assert counters(rig.transport)["bad_doorbells"] == 3
