@@ -17,7 +17,7 @@ from intaglio import wire
 from intaglio.wire_ring import BODY_ALIGN_BYTES, COMPLETION, DESCRIPTOR, INLINE_BYTES, Body
 
 BLOCK_BYTES = 200_000
-"""Longest block of many requests."""
+"""Longest block of many requests, without its head: a transport is handed it whole."""
 
 HEAD = struct.Struct("<II56x")
 """Descriptors and bytes of bodies in a block."""

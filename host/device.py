@@ -36,7 +36,7 @@ from intaglio.values import Counters, Identity, Key, Signature, check_secret
 from intaglio.work import SignItem, Work, unknown_key
 
 WRITE_BYTES = 1 << 18
-"""Most bytes handed to a transport at once."""
+"""Most bytes handed to a transport at once. Rings take whole blocks only, so no block is longer."""
 
 
 class DeviceSigner(QueuedSigner):
