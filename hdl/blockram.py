@@ -22,11 +22,31 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 _DEPTH_OF_WIDTH = {36: 512, 18: 1024, 9: 2048}
-"""Words of a DP16KD by its data width."""
+"""Words of a DP16KD by its data width. Narrower ones would be deeper, with nothing to choose among
+for a large table, but wires then are longer by a tenth: each has to reach all of its readers."""
 _INIT_ROWS, _ROW_BITS, _UNIT_BITS, _UNITS = 64, 320, 18, 16
 
 
-class BlockRam(wiring.Component):
+class _Stored(wiring.Component):
+    """Words in the blocks of an ECP5, DP16KD (Lattice FPGA-TN-02204), and elsewhere in a memory of
+    the language."""
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if str(getattr(platform, "device", "")).startswith("LFE5U"):
+            self._blocks(m)
+        else:
+            self._memory(m)
+        return m
+
+    def _blocks(self, m: Module) -> None:
+        raise NotImplementedError
+
+    def _memory(self, m: Module) -> None:
+        raise NotImplementedError
+
+
+class BlockRam(_Stored):
     """Words in block RAM, one written and one read in a clock.
 
     A word must not be read in the clock in which it is written: what comes out then is not defined.
@@ -52,7 +72,6 @@ class BlockRam(wiring.Component):
         last stays.
 
     Security: the time of an access does not depend on its address.
-    On ECP5 these are DP16KD blocks (Lattice FPGA-TN-02204); elsewhere a memory of the language.
     """
 
     def __init__(
@@ -80,14 +99,6 @@ class BlockRam(wiring.Component):
     def latency(self) -> int:
         """Clocks from an address to its word."""
         return 2 if self.registered else 1
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        if str(getattr(platform, "device", "")).startswith("LFE5U"):
-            self._blocks(m)
-        else:
-            self._memory(m)
-        return m
 
     def _memory(self, m: Module) -> None:
         m.submodules.words = words = Memory(shape=self.width, depth=self.depth, init=self.init)
@@ -140,7 +151,7 @@ class BlockRam(wiring.Component):
         return _dp16kd(tile, registered=self.registered, ports=ports)
 
 
-class BlockRom(wiring.Component):
+class BlockRom(_Stored):
     """Words in block RAM that stay what they are, read by one or two readers.
 
     Parameters
@@ -173,14 +184,6 @@ class BlockRom(wiring.Component):
             members[f"addr_{n}"] = In(range(len(words)))
             members[f"word_{n}"] = Out(width)
         super().__init__(members)
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        if str(getattr(platform, "device", "")).startswith("LFE5U"):
-            self._blocks(m)
-        else:
-            self._memory(m)
-        return m
 
     def _reader(self, n: int) -> tuple[Value, Value, Value]:
         return tuple(getattr(self, f"{name}_{n}") for name in ("en", "addr", "word"))

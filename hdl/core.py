@@ -13,6 +13,7 @@ from . import layouts
 from .digest import rtl_digest
 from .engine.engine import Engine
 from .engine.programs import Image
+from .field.karatsuba import BY_LIMBS, FLAT
 from .hash.lanes import EcdsaLane, Sha512Lane
 from .intake import Intake
 from .jobs import Jobs
@@ -109,6 +110,7 @@ class SigningCore(wiring.Component):
             slots=profile.issue_slots,
             jobs=profile.job_slots,
             keys=profile.key_slots,
+            how=BY_LIMBS if profile.by_limbs else FLAT,
         )
         m.submodules.keys = keys = KeyStore(
             profile.key_slots,

@@ -11,10 +11,11 @@ from intaglio import wire
 from . import keystore, layouts, pool
 from .engine.contexts import digest_layout
 from .engine.isa import LIMBS
-from .jobs import Kind, record_layout
+from .jobs import record_layout
 from .judge import Judge
 from .layouts import CurveId, Op, Status
 from .reply import Body, reply_layout
+from .routes import Kind
 from .stations.words import key_write_layout
 from .stream import Chunk, Packet
 from .taker import BodyTaker

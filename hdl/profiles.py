@@ -12,8 +12,9 @@ class Profile:
     """Size of a signing core.
 
     ``window`` is the comb's digit width in bits, ``barrels`` the engine's barrels, ``interval``
-    the clocks per product and ``issue_slots`` the programs in flight of each, ``job_slots`` the
-    jobs the core holds, of which each barrel has as many, a power of two,
+    the clocks per product and ``issue_slots`` the programs in flight of each, ``by_limbs`` whether
+    their products of 33 x 33 bits are of four hardware multipliers instead of three and sums,
+    ``job_slots`` the jobs the core holds, of which each barrel has as many, a power of two,
     ``sha512_lanes`` and ``ecdsa_lanes`` the hash stations of each curve, ``sha256_lanes`` those of
     the latter that take messages too, ``inverters`` the units that invert 8 numbers each,
     ``pool_pages`` the message pool in pages of ``wire.PAGE_BYTES``.
@@ -31,6 +32,7 @@ class Profile:
     inverters: int
     key_slots: int
     pool_pages: int
+    by_limbs: bool = False
     release_check: wire.ReleaseCheck = wire.ReleaseCheck.ALGEBRAIC
 
 
@@ -79,6 +81,7 @@ FULL = Profile(
     inverters=1,
     key_slots=16,
     pool_pages=128,
+    by_limbs=True,
 )
 """Two barrels side by side, with larger comb tables: fits an ECP5-85F, but is not routed yet."""
 

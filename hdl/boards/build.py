@@ -34,7 +34,7 @@ from intaglio.hdl.profiles import PROFILES, Profile
 from . import BOARDS, contents, sites, tools
 from .board import Board
 from .digest import board_digest
-from .flow import ROUTING, SYNTHESIS, THREADED
+from .flow import SETTINGS, SYNTHESIS, THREADED, routing
 from .tools import BuildError
 from .top import GIT_REVISION_BYTES, BoardTop
 
@@ -192,7 +192,8 @@ def _build(
     report: _Clock,
 ) -> tuple[Manifest, bytes]:
     told = tools.versions()
-    told["nextpnr-ecp5"] += f" {' '.join(_routing())}"
+    options = _routing(profile)
+    told["nextpnr-ecp5"] += f" {' '.join(options)}"
     digests = _digests(board.name, profile.name)
     work.mkdir(parents=True, exist_ok=True)
     _elaborate(board, profile, revision, work, report)
@@ -201,7 +202,7 @@ def _build(
     _synthesise(work, board.device, told["yosys"], report)
 
     def route(seed: int) -> Routed:
-        return _route(board, work, seed, report)
+        return _route(board, work, seed, options, report)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         routed = list(pool.map(route, seeds))
@@ -248,10 +249,10 @@ def _elaborate(board: Board, profile: Profile, revision: bytes, work: Path, repo
 def _synthesise(work: Path, device: str, version: str, report: _Clock) -> None:
     """The netlist ``top.json``, unless the one that is there came of the same inputs.
 
-    Its multipliers have their sites; ``device`` is the part these are on.
+    Its multipliers have their sites, and nextpnr its settings; ``device`` is the part these are on.
     """
     key = hashlib.sha256((work / "top.il").read_bytes())
-    key.update(f"{SYNTHESIS}{version}{device}".encode())
+    key.update(f"{SYNTHESIS}{version}{device}{SETTINGS}".encode())
     key.update(Path(sites.__file__).read_bytes())
     marker = work / "top.json.key"
     if marker.is_file() and marker.read_text() == key.hexdigest():
@@ -269,16 +270,18 @@ def _synthesise(work: Path, device: str, version: str, report: _Clock) -> None:
     report("placing the multipliers")
     netlist = json.loads((work / "top.json").read_text())
     sites.settle(netlist, device)
+    for module in netlist["modules"].values():
+        module["settings"] = SETTINGS
     (work / "top.json").write_text(json.dumps(netlist))
     marker.write_text(key.hexdigest())
 
 
-def _routing() -> tuple[str, ...]:
+def _routing(profile: Profile) -> tuple[str, ...]:
     yowasp = Path(tools.find("nextpnr-ecp5")).name.startswith("yowasp")
-    return ROUTING if yowasp else (*ROUTING, *THREADED)
+    return routing(profile) if yowasp else (*routing(profile), *THREADED)
 
 
-def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
+def _route(board: Board, work: Path, seed: int, options: Sequence[str], report: _Clock) -> Routed:
     folder = work / f"seed-{seed}"
     folder.mkdir(exist_ok=True)
     for name in ("top.json", "top.lpf"):
@@ -300,7 +303,7 @@ def _route(board: Board, work: Path, seed: int, report: _Clock) -> Routed:
         *("--speed", platform.speed, "--seed", str(seed)),
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", "top.config"),
         *("--write", ROUTED, "--report", "report.json", "--log", "nextpnr.log"),
-        *_routing(),
+        *options,
     ]
     tools.run("nextpnr-ecp5", arguments, folder, line)
     told = json.loads((folder / "report.json").read_text())

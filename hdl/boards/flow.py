@@ -1,4 +1,10 @@
-"""What the tools are told: the script of yosys, the options of nextpnr."""
+"""What the tools are told: the script of yosys, the options and settings of nextpnr."""
+
+from __future__ import annotations
+
+import json
+
+from intaglio.hdl.profiles import Profile
 
 SYNTHESIS = """\
 read_rtlil top.il
@@ -9,15 +15,34 @@ write_json top.json
 """
 """All of ``synth_lattice`` but giving names to cells, which takes longer than all the rest."""
 
-ROUTING = (
-    *("--timing-allow-fail", "--router", "router1"),
-    *("--placer", "static"),
-)
-"""Options of nextpnr. Of its routers, router2 stops improving with thousands of wires overused; of
-its placers, ``heap`` makes wires longer by a seventh."""
+PLACING = ("--timing-allow-fail", "--placer", "static")
+"""Options of nextpnr. Of its placers, ``heap`` makes wires longer by a seventh."""
 
 THREADED = ("--threads", "1")
 """And those that YoWASP's, which has no threads, does not know."""
 
-FLOW = (SYNTHESIS, *ROUTING, *THREADED)
+ROUTERS = ("router1", "router2")
+"""Of one barrel, and of several. The first gives the faster circuit, but only the second comes to
+an end where half of all wires are taken."""
+
+SETTINGS = {
+    "router2/bbMargin/x": "20",
+    "router2/bbMargin/y": "20",
+    "router2/initCurrCongWeight": "1",
+    "router2/currCongWeightMult": "1",
+    "router2/histCongWeight": "1",
+    "router2/estimateWeight": "0.5",
+}
+"""Settings of nextpnr that have no options; it takes them from the netlist.
+
+Left as they are, each net keeps to its own neighbourhood and to the way that looks shortest, and
+router2 stops improving with a hundred wires or thousands used twice.
+"""
+
+FLOW = (SYNTHESIS, *PLACING, *THREADED, *ROUTERS, json.dumps(SETTINGS))
 """All of it, for the digest of a board."""
+
+
+def routing(profile: Profile) -> tuple[str, ...]:
+    """Options of nextpnr for a core of this size."""
+    return (*PLACING, "--router", ROUTERS[profile.barrels > 1])

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ..field.fold import FOLDS, INPUT_BOUND
 from ..field.folded import product
 from ..field.folding import FIRST, SECOND, multiples
+from ..field.karatsuba import FLAT, Karatsuba
 from ..field.pipeline import Pipeline, Word
 from ..field.serial import Held, Serial, Stream
 from ..limbram import lanes_of, steps
@@ -73,6 +74,8 @@ class Alu(wiring.Component):
         pair of limbs a clock, see :mod:`intaglio.hdl.field.folded`.
     combs : dict[Curve, Comb]
         Combs, for their orders.
+    how : Karatsuba
+        How its products are built.
 
     Members
     -------
@@ -95,7 +98,7 @@ class Alu(wiring.Component):
     registers and rings are zero ``latency + 2 interval`` clocks after the last start.
     """
 
-    def __init__(self, interval: int, combs: dict[Curve, Comb]) -> None:
+    def __init__(self, interval: int, combs: dict[Curve, Comb], how: Karatsuba = FLAT) -> None:
         if interval not in (2, 4, 8, 16):
             raise ValueError(f"interval must be 2, 4, 8 or 16, not {interval}")
         self.interval, self.lanes = interval, lanes_of(interval)
@@ -113,7 +116,7 @@ class Alu(wiring.Component):
                 "zero": Out(1),
             }
         )
-        self._built = self._build()
+        self._built = self._build(how)
 
     @property
     def late(self) -> int:
@@ -133,22 +136,26 @@ class Alu(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         return self._built
 
-    def _build(self) -> Module:
+    def _build(self, how: Karatsuba) -> Module:
         m = Module()
         digits, bits = LIMBS // self.lanes, self.lanes * LIMB_BITS
-        self._pipe = pipe = Pipeline(m, chunk=2 * bits + 8, ram_from=4)
+        self._pipe = pipe = Pipeline(m, chunk=LIMB_BITS + 7, ram_from=4)
         self._serial = serial = Serial(
             pipe, self.start, interval=self.interval, digits=digits, bits=bits
         )
         a, b, c = self._pre_add(m)
-        low, high, carries = product(serial, a, b)
+        (low, *carries), high_parts = product(serial, a, b, how)
+        over = None
+        if carries:
+            low, over = serial.add(low, *carries)
+        high, _ = serial.add(*high_parts, carry=over)
         low, over = serial.add(low, c)
-        high, _ = serial.add(high, carries, carry=over)
 
         self._late = high.time
         adds = self.late_op.add_high & serial.any_of(high.time + i for i in range(digits))
         kept = serial.stream(self.late_high & adds.replicate(bits), high.time, "late")
-        high, _ = serial.add(high, kept)
+        over = pipe.at(over, low.time + digits - 1, high.time)
+        high, _ = serial.add(high, kept, carry=over)
         self._high_at = high.time
         m.d.comb += self.high.eq(high.signal)
 

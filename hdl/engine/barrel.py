@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..blockram import BlockRam
+from ..field.karatsuba import FLAT, Karatsuba
 from ..limbram import LimbRam, steps
 from .alu import Alu, Operation, operands_layout
 from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
@@ -18,6 +19,7 @@ from .isa import B as SecondFactor
 from .isa import Out as Output
 from .issue import Issue, start_layout
 from .programs import Image
+from .stages import Stages
 from .table import CombTable, limb_rows, read_signature
 
 
@@ -41,6 +43,8 @@ class Barrel(wiring.Component):
         Clocks per product, see :class:`.alu.Alu`.
     slots, jobs, keys : int
         Issue slots, job contexts, key slots.
+    how : Karatsuba
+        How products are built.
 
     Members
     -------
@@ -79,10 +83,19 @@ class Barrel(wiring.Component):
     zeros.
     """
 
-    def __init__(self, image: Image, *, interval: int, slots: int, jobs: int, keys: int) -> None:
+    def __init__(
+        self,
+        image: Image,
+        *,
+        interval: int,
+        slots: int,
+        jobs: int,
+        keys: int,
+        how: Karatsuba = FLAT,
+    ) -> None:
         self.image, self.interval = image, interval
         self.slots, self.jobs, self.keys = slots, jobs, keys
-        self._alu = Alu(interval, image.combs)
+        self._alu = Alu(interval, image.combs, how)
         bits = self.lanes * LIMB_BITS
         steps = range(LIMBS // self.lanes)
         key_address = {"key": range(keys), "index": range(KEY_WORDS), "step": steps}
@@ -153,39 +166,17 @@ class Barrel(wiring.Component):
             self.wants_table.eq(issue.wants_table),
             issue.may_read.eq(self.may_read),
         ]
-        self._delay_line(m, issue)
+        retire = self._start + self._alu.latency
+        self._stages = Stages(m, issue, self.slots, retire + LIMBS // self.lanes)
         fetched = self._fetch(m, issue, contexts)
         op = self._read(m, fetched, contexts)
         start = self._start
         m.d.comb += [
-            alu.start.eq(self._valid[start]),
-            alu.op.eq(self._held(m, "op", op, start, self.interval)),
+            alu.start.eq(self._stages.valid[start]),
+            alu.op.eq(self._stages.held("op", op, start, self.interval)),
         ]
         self._late(m, fetched, issue, contexts)
         return m
-
-    def _delay_line(self, m: Module, issue: Issue) -> None:
-        """Which slot's instruction is at which stage; stage 0 is issue. Valid goes on while the
-        result's limbs are written."""
-        self._valid, self._slot = [issue.valid], [issue.slot]
-        retire = self._start + self._alu.latency
-        for i in range(1, retire + LIMBS // self.lanes):
-            self._valid.append(Signal(name=f"valid{i}"))
-            self._slot.append(Signal(range(self.slots), name=f"slot{i}"))
-            m.d.sync += [
-                self._valid[i].eq(self._valid[i - 1]),
-                self._slot[i].eq(self._slot[i - 1]),
-            ]
-
-    def _held(self, m: Module, name: str, value: Value, stage: int, clocks: int) -> Signal:
-        """``value`` of the clock before, from ``stage`` on for so many clocks; then zero, unless
-        another comes."""
-        held = Signal(value.shape(), name=f"{name}{stage}")
-        with m.If(self._valid[stage - 1]):
-            m.d.sync += held.eq(value)
-        with m.Elif(self._valid[stage - 1 + clocks]):
-            m.d.sync += held.eq(0)
-        return held
 
     def _fetch(self, m: Module, issue: Issue, contexts: Contexts) -> data.View:
         """Instruction, job and key at stage 2, until others come; the digit word is asked for."""
@@ -194,12 +185,12 @@ class Barrel(wiring.Component):
         m.d.comb += [
             self.program.en.eq(issue.valid),
             self.program.addr.eq(issue.counter),
-            contexts.digits_valid.eq(self._valid[1]),
+            contexts.digits_valid.eq(self._stages.valid[1]),
             contexts.digits_job.eq(issued.job),
         ]
-        with m.If(self._valid[0]):
+        with m.If(self._stages.valid[0]):
             m.d.sync += [issued.job.eq(issue.job), issued.key.eq(issue.key)]
-        with m.If(self._valid[1]):
+        with m.If(self._stages.valid[1]):
             m.d.sync += fetched.eq(issued)
         record = Signal(data.StructLayout({"op": Operation, **owner.members}), name="fetched")
         m.d.comb += record.eq(Cat(self.program.op, fetched))
@@ -212,9 +203,9 @@ class Barrel(wiring.Component):
         What is chosen is zero but for the clocks in which a word's limbs pass.
         """
         first = self._start - 4
-        reading, step = steps(m, self._valid[first], self.lanes)
+        reading, step = steps(m, self._stages.valid[first], self.lanes)
         address = Signal(fetched.shape(), name="reading")
-        with m.If(self._valid[first - 1]):
+        with m.If(self._stages.valid[first - 1]):
             m.d.sync += address.eq(fetched)
         ops = [Signal(Operation, name=name) for name in ("following", "chosen", "last")]
         passing = Signal(2)
@@ -226,7 +217,7 @@ class Barrel(wiring.Component):
         index = Mux(op.port0 == Port0.CONSTANT, op.p0, op.p3)
         constants = [self._constant(m, Cat(step, at), i) for i, at in ((0, index), (2, op.p2))]
         m.d.comb += [
-            contexts.read_valid.eq(self._valid[first]),
+            contexts.read_valid.eq(self._stages.valid[first]),
             contexts.read_op.eq(op),
             contexts.read_job.eq(address.job),
             self.key_read.key.eq(address.key),
@@ -247,12 +238,7 @@ class Barrel(wiring.Component):
         return memory.read
 
     def _choose(
-        self,
-        m: Module,
-        chosen: data.View,
-        passing: Value,
-        words: data.View,
-        constants: list[Value],
+        self, m: Module, chosen: data.View, passing: Value, words: data.View, constants: list[Value]
     ) -> None:
         """Registers of the chosen words, and others halfway to the ALU."""
         operands = Signal(operands_layout(self.lanes))
@@ -298,7 +284,7 @@ class Barrel(wiring.Component):
         m.d.sync += wanted.eq(fetched.op)
         operands = self._alu.operands
         m.d.comb += [
-            table.start.eq(self._valid[arrives]),
+            table.start.eq(self._stages.valid[arrives]),
             table.digits.eq(contexts.early_digits),
             table.enable.eq(wanted.b >= SecondFactor.TABLE_0),
             table.curve.eq(wanted.curve),
@@ -311,7 +297,8 @@ class Barrel(wiring.Component):
 
     def _late(self, m: Module, fetched: data.View, issue: Issue, contexts: Contexts) -> None:
         """The second half of an instruction: its sum takes H, its result is written."""
-        alu, valid, slot, count = self._alu, self._valid, self._slot, LIMBS // self.lanes
+        alu, count = self._alu, LIMBS // self.lanes
+        valid, slot = self._stages.valid, self._stages.slot
         late, keep, retire = (self._start + at for at in (alu.late, alu.high_at, alu.latency))
 
         names = ("add_high", "out", "canonical", "curve", "write", "rd", "dest", "index", "check")
@@ -334,7 +321,7 @@ class Barrel(wiring.Component):
                 write.data.eq(note),
                 read.addr.eq(slot[stage - 2]),
             ]
-            noted, op = self._held(m, name, read.data, stage, clocks), Signal(Operation)
+            noted, op = self._stages.held(name, read.data, stage, clocks), Signal(Operation)
             m.d.comb += [op[field].eq(noted[field]) for field in names]
             return op, noted
 
@@ -377,7 +364,8 @@ class Barrel(wiring.Component):
         """H of each slot: goes to the sum at ``late``, is written at ``keep``. Returns whether what
         the instruction at ``retire`` took of it had been altered."""
         late, keep, retire = stages
-        alu, valid, slot, count = self._alu, self._valid, self._slot, LIMBS // self.lanes
+        alu, count = self._alu, LIMBS // self.lanes
+        valid, slot = self._stages.valid, self._stages.slot
         m.submodules.high_words = high = LimbRam(self.slots, lanes=self.lanes, registered=True)
         reader, writer = Signal(range(self.slots)), Signal(range(self.slots))
         for owner, stage in ((reader, late - 2), (writer, keep)):

@@ -11,6 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from ..blockram import BlockRom
+from ..field.karatsuba import FLAT, Karatsuba
 from .barrel import Barrel
 from .contexts import Flags, digest_layout, inbox_layout, outbox_layout
 from .isa import INSTRUCTION_BITS, LIMB_BITS, LIMBS
@@ -32,6 +33,7 @@ class Engine(wiring.Component):
     barrels : int
         At least 1.
     interval, slots, keys : int
+    how : Karatsuba
         Of each barrel.
     jobs : int
         Job contexts of all; a power of two for each barrel.
@@ -59,7 +61,15 @@ class Engine(wiring.Component):
     """
 
     def __init__(
-        self, image: Image, *, barrels: int, interval: int, slots: int, jobs: int, keys: int
+        self,
+        image: Image,
+        *,
+        barrels: int,
+        interval: int,
+        slots: int,
+        jobs: int,
+        keys: int,
+        how: Karatsuba = FLAT,
     ) -> None:
         self.share = share = jobs // max(barrels, 1)
         if barrels < 1 or share * barrels != jobs or share & (share - 1) or not share:
@@ -68,7 +78,7 @@ class Engine(wiring.Component):
             )
         self.image, self.jobs = image, jobs
         self.barrels = [
-            Barrel(image, interval=interval, slots=slots, jobs=share, keys=keys)
+            Barrel(image, interval=interval, slots=slots, jobs=share, keys=keys, how=how)
             for _ in range(barrels)
         ]
         first = self.barrels[0].signature.members

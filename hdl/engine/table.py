@@ -170,22 +170,21 @@ class CombTable(wiring.Component):
         ]
         begins, ends, signed = Signal(), Signal(), Signal()
         reads, place = steps(m, begins, self.lanes)
-        digit, enable = Signal(width), Signal()
+        index, negative, enable = Signal(width - 1), Signal(), Signal()
         window = Signal(range(sum(windows.values())))  # secp256k1's follow Ed25519's
         found = self._digit(m, passing, step)
         is_second = asked.curve == Curve.SECP256K1
         with m.If(last):
             m.d.sync += [
-                digit.eq(found),
+                index.eq(found[:-1] ^ (~found[-1]).replicate(width - 1)),
+                negative.eq(~found[-1]),
                 enable.eq(asked.on),
                 window.eq(asked.window + Mux(is_second, windows[Curve.ED25519], 0)),
             ]
         with m.Elif(ends & ~reads):
-            m.d.sync += digit.eq(0)
+            m.d.sync += [index.eq(0), negative.eq(0)]
 
         m.d.sync += [begins.eq(last), ends.eq(reads), self.negative.eq(signed)]
-        negative, index = ~digit[-1], Signal(width - 1)
-        m.d.comb += index.eq(digit[:-1] ^ negative.replicate(width - 1))
         with m.If(reads | ends):
             m.d.sync += signed.eq(negative & enable & reads)
         m.d.comb += [

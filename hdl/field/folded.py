@@ -8,10 +8,11 @@ limb is a part of the result, and the rest moves down.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from amaranth.hdl import C, Mux, Signal
+from amaranth.hdl import C, Mux, Signal, Value
 
 from .karatsuba import FLAT, Karatsuba, multiply
 from .pipeline import Word
@@ -77,10 +78,11 @@ class Schedule:
 
 def product(
     serial: Serial, x: Stream, y: Stream, how: Karatsuba = FLAT
-) -> tuple[Stream, Stream, Stream]:
-    """x * y: the streams of its low and of its high word, and one of carries to add to the latter.
+) -> tuple[list[Stream], list[Stream]]:
+    """x * y: what the streams of its low word add up to, and those of its high word.
 
-    The high word's first digit comes a clock after the low word's last.
+    The first of each is the word but for carries, the second, if there is one, has these. The high
+    word's first digit comes a clock after the low word's last.
     """
     schedule = Schedule(serial.interval, serial.digits)
     limbs = _limbs(serial, schedule, x, y)
@@ -109,72 +111,61 @@ def _limbs(serial: Serial, schedule: Schedule, x: Stream, y: Stream) -> tuple[Wo
     return words[0], words[1]
 
 
-def _accumulate(serial: Serial, schedule: Schedule, word: Word) -> tuple[Stream, Stream, Stream]:
-    """Adds products up. Chunks of a unit add in one clock, their carries a product later."""
-    m, weights, time = serial.m, schedule.weights, word.time
-    unit = serial.digits // schedule.rows * serial.bits
-    count = 1 + schedule.rows // schedule.columns
+def _accumulate(
+    serial: Serial, schedule: Schedule, word: Word
+) -> tuple[list[Stream], list[Stream]]:
+    """Adds products up. Chunks of a digit add in one clock, their carries a product later."""
+    m, weights, time, bits = serial.m, schedule.weights, word.time, serial.bits
+    per_unit = serial.digits // schedule.rows
+    count = per_unit * (1 + schedule.rows // schedule.columns)
     total = most = word.bound - 1
     for before, weight in pairwise(weights):
-        total = max(total, (total >> unit if weight > before else total) + most)
-    widths = [unit] * (count - 1) + [max(unit, total.bit_length() - unit * (count - 1))]
+        total = max(total, (total >> per_unit * bits if weight > before else total) + most)
+    widths = [bits] * (count - 1) + [max(bits, total.bit_length() - bits * (count - 1))]
     chunks = [Signal(width, name=f"chunk{i}") for i, width in enumerate(widths)]
-    carries = [Signal(name=f"carry{i}") for i in range(count + 1)]
+    carries = [Signal(name=f"carry{i}") for i in range(count)]
     clocks = list(enumerate(weights))[1:]
     keep = serial.any_of(time + clock for clock, w in clocks if w == weights[clock - 1])
     move = serial.any_of(time + clock for clock, w in clocks if w > weights[clock - 1])
+    digits = [*(chunk[:bits] for chunk in chunks), chunks[-1][bits:]]
     for i, chunk in enumerate(chunks):
-        last = i == count - 1
-        mine = word.high(i * unit) if last else word.high(i * unit).low(unit)
-        above = chunk[unit:] if last else chunks[i + 1][:unit]
-        above_carry = C(0, 1) if last else carries[i + 1]
+        last, source = i == count - 1, i + per_unit
+        mine = word.high(i * bits) if last else word.high(i * bits).low(bits)
+        above = digits[source] if source <= count else C(0, 1)
+        above_carry = carries[source] if source < count else C(0, 1)
         rest = Mux(move, above, Mux(keep, chunk, 0))
         carry = Mux(move, above_carry, Mux(keep, carries[i], 0))
         added = Signal(len(chunk) + 1, name=f"added{i}")
         m.d.comb += added.eq(serial.pipe.value(mine, time) + rest + carry)
         m.d.sync += chunk.eq(added)
         if not last:
-            m.d.sync += carries[i + 1].eq(added[unit])
-    return _streams(serial, schedule, time, chunks, carries, unit)
+            m.d.sync += carries[i + 1].eq(added[bits])
+    return _streams(serial, schedule, time, digits[:count], carries)
 
 
 def _streams(
-    serial: Serial,
-    schedule: Schedule,
-    time: int,
-    chunks: list[Signal],
-    carries: list[Signal],
-    unit: int,
-) -> tuple[Stream, Stream, Stream]:
-    """The result's digits in order, each from where it waits."""
-    per_unit, final = unit // serial.bits, schedule.weights[-1]
+    serial: Serial, schedule: Schedule, time: int, chunks: list[Value], carries: list[Signal]
+) -> tuple[list[Stream], list[Stream]]:
+    """The result's digits in order, and the carries into them, each from where it waits."""
+    per_unit, final = serial.digits // schedule.rows, schedule.weights[-1]
     digits: list[Held] = []
     pending: dict[int, Held] = {}
-    for i in range(2 * serial.digits // per_unit):
-        above = max(0, i - final)
-        done = time + schedule.done(i)
-        parts = [chunks[above].word_select(j, serial.bits) for j in range(per_unit)]
-        digits += [Held(serial, part, done) for part in parts]
-        if above:
-            pending[i * per_unit] = Held(serial, carries[above], done)
-    assert min(pending) >= serial.digits
+    for i in range(2 * serial.digits):
+        unit, within = divmod(i, per_unit)
+        chunk = max(0, unit - final) * per_unit + within
+        done = time + schedule.done(unit)
+        digits.append(Held(serial, chunks[chunk], done))
+        if chunk:
+            pending[i] = Held(serial, carries[chunk], done)
     start = max(held.time - i for i, held in enumerate(digits))
-    low, high = digits[: serial.digits], digits[serial.digits :]
-    middle = start + serial.digits
-    return (
-        serial.stream(
-            serial.pick([(start + i, held.at(start + i)) for i, held in enumerate(low)]),
-            start,
-            "product_low",
-        ),
-        serial.stream(
-            serial.pick([(middle + i, held.at(middle + i)) for i, held in enumerate(high)]),
-            middle,
-            "product_high",
-        ),
-        serial.stream(
-            serial.pick([(start + i, held.at(start + i)) for i, held in pending.items()]),
-            middle,
-            "product_carries",
-        ),
+
+    def stream(held: Mapping[int, Held], first: int, name: str) -> list[Stream]:
+        mine = [(start + i, held[i].at(start + i)) for i in held if first <= i < first + each]
+        return [serial.stream(serial.pick(mine), start + first, name)] if mine else []
+
+    each, every = serial.digits, dict(enumerate(digits))
+    low, high = (
+        stream(every, first, f"product_{name}") + stream(pending, first, f"carries_{name}")
+        for first, name in ((0, "low"), (each, "high"))
     )
+    return low, high

@@ -41,7 +41,8 @@ def multiples(
 ) -> list[Word]:
     """Terms whose sum is ``word`` times the factor; ``curve``: 1 for secp256k1, and its birth.
 
-    The first two parts, 2^10 and -2^6, are one term. ``fused`` as in :class:`.Pipeline`.
+    The first two parts, 2^10 and -2^6, are one term. ``fused``, as in :class:`.Pipeline`: the
+    choice between primes.
     """
 
     def chosen(shifts: tuple[Shift, Shift]) -> Word:
@@ -51,5 +52,5 @@ def multiples(
         return pipe.select(*curve, words[0], words[1], fused=fused)
 
     first = chosen(factor.plus[0])
-    difference = pipe.subtract(first, chosen(factor.minus), bound=first.bound, fused=fused)
+    difference = pipe.subtract(first, chosen(factor.minus), bound=first.bound)
     return [difference, *(chosen(shifts) for shifts in factor.plus[1:])]

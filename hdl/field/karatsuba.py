@@ -1,8 +1,8 @@
-"""One wide product a clock: Karatsuba over hardware multipliers."""
+"""One wide product a clock: Karatsuba, and by limbs where four hardware multipliers suffice."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .dsp import Dsp
 from .pipeline import Pipeline, Word
@@ -17,15 +17,20 @@ class Karatsuba:
 
     ``leaf_bits``, at most :attr:`.Dsp.WIDTH`, is the widest operand that one multiplier takes.
     Halves up to ``fused_bits`` are added without a register of their own, and so are their
-    products.
+    products. A product whose halves are leaves takes three multipliers, or four without the sums
+    before them if ``by_limbs``.
     """
 
     leaf_bits: int
     fused_bits: int
+    by_limbs: bool = False
 
 
 FLAT = Karatsuba(leaf_bits=Dsp.WIDTH, fused_bits=34)
 """Few multipliers and few registers."""
+
+BY_LIMBS = replace(FLAT, by_limbs=True)
+"""A third more multipliers, and fewer wires between them and the sums."""
 
 
 def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba, name: str = NAME) -> Word:
@@ -34,7 +39,7 @@ def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba, name: str = NAME)
     ``xl yl + ((xl + xh)(yl + yh) - xl yl - xh yh) 2^h + xh yh 2^2h``.
 
     A multiplier is named by its way down, in numbers that grow with the weight of its product: 0, 1
-    or 2 for a low, middle or high part.
+    or 2 for a low, middle or high part; of four, the middle ones are 1 and 2.
     """
     width = max(len(x), len(y))
     bound = (x.bound - 1) * (y.bound - 1) + 1
@@ -44,6 +49,11 @@ def multiply(pipe: Pipeline, x: Word, y: Word, how: Karatsuba, name: str = NAME)
     if min(len(x), len(y)) <= half:
         return _by_halves(pipe, x, y, half, how, name).below(bound)
     (xl, xh), (yl, yh) = ((word.low(half), word.high(half)) for word in (x, y))
+    if how.by_limbs and width <= 2 * how.leaf_bits:
+        parts = [(xl, yl), (xl, yh), (xh, yl), (xh, yh)]
+        low, *cross, high = (pipe.multiply(a, b, f"{name}_{i}") for i, (a, b) in enumerate(parts))
+        middle = pipe.add(*cross, fused=True)
+        return pipe.add(low.join(high, 2 * half), middle.shift(half), bound=bound)
     low = multiply(pipe, xl, yl, how, f"{name}_0")
     high = multiply(pipe, xh, yh, how, f"{name}_2")
     fused = half <= how.fused_bits

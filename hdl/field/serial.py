@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 
 from .pipeline import Pipeline, Word
 
@@ -177,21 +177,26 @@ class Serial:
         ]
         return Stream(digit, time + 1), out
 
-    def accumulate(self, word: Word) -> tuple[Signal, Stream]:
+    def accumulate(self, word: Word) -> tuple[Value, Stream]:
         """Digits of a sum of words that each weigh one digit more than the one before.
 
         Returns the accumulator too: from its digit up it has what later digits will have, and with
-        the last digit all that is left of the sum.
+        the last digit all that is left of the sum. What is above a digit waits as it came, and the
+        digit's carry beside it.
         """
-        time = word.time
+        time, bits = word.time, self.bits
         bound, before = word.bound, 0
         while bound != before:
-            before, bound = bound, word.bound + (bound - 1 >> self.bits)
-        accumulator = Signal((bound - 1).bit_length(), name="accumulator")
+            before, bound = bound, word.bound + (bound - 1 >> bits)
+        digit, carry = Signal(bits, name="accumulated_digit"), Signal(name="accumulated_carry")
+        above = Signal((bound - 1).bit_length() - bits, name="above")
+        total = Signal(bits + 1, name="accumulated_total")
         going = self.any_of(range(time + 1, time + self.digits))
-        rest = Mux(going, accumulator[self.bits :], 0)
-        self.m.d.sync += accumulator.eq(self.pipe.value(word, time) + rest)
-        return accumulator, self.stream(accumulator[: self.bits], time + 1, "accumulated")
+        added = self.pipe.value(word, time)
+        self.m.d.comb += total.eq(added[:bits] + Mux(going, above, 0) + (carry & going))
+        self.m.d.sync += [Cat(digit, carry).eq(total), above.eq(added[bits:])]
+        left = Cat(digit, (above + carry)[: len(above)])
+        return left, self.stream(digit, time + 1, "accumulated")
 
     def held(self, stream: Stream) -> list[Held]:
         """The stream's digits, each to be kept."""

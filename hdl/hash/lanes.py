@@ -86,7 +86,7 @@ class Sha512Lane(wiring.Component):
 
     Timing
     ------
-    84 clocks a block and 6, from the edge that takes a request to the first that may take a word of
+    85 clocks a block and 6, from the edge that takes a request to the first that may take a word of
     its result, if head and pool are never late (measured: README of this folder). A word a clock;
     the next request is taken after the last.
 
@@ -230,7 +230,7 @@ class EcdsaLane(wiring.Component):
 
     Timing
     ------
-    8 clocks for the operands or, beside them, 68 a block of the message and at most 5;
+    8 clocks for the operands or, beside them, 69 a block of the message and at most 5;
     :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS`, the order's ``latency`` there and 1, to the
     first word of the result, if operands and pool are never late (measured: README of this folder).
     A word a clock; the next request is taken :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after

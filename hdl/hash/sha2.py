@@ -40,7 +40,7 @@ def _add(*terms: Value) -> Value:
 
 def block_clocks(bits: int) -> int:
     """Clocks :class:`Sha2` takes for a block whose words are never late."""
-    return parameters(bits).rounds + 4
+    return parameters(bits).rounds + 5
 
 
 class Sha2(wiring.Component):
@@ -73,7 +73,8 @@ class Sha2(wiring.Component):
     the digest was taken, message schedule, working variables and hash value are zero.
 
     Source: FIPS 180-4, sections 4.1, 5.3 and 6. h + K + W and d + h + K + W are summed ahead of the
-    round, so that a round has one carry chain behind at most three carry-save levels.
+    round, and T1 in it; a comes of T1 in the next clock, so that a to d are a round behind e to h,
+    and whatever is summed has three terms.
     """
 
     def __init__(self, bits: int) -> None:
@@ -108,12 +109,13 @@ class Sha2(wiring.Component):
         key_word = Signal(width)
         sum_h = Signal(width)
         sum_dh = Signal(width)
+        t1 = Signal(width)
         count = Signal(range(self.interval))
         final = Signal()
         done, clears = Signal(), Signal()
-        load, ends = Signal(init=1), Signal()
+        load, ends_e, ends = Signal(init=1), Signal(), Signal()
         step = Signal()
-        secrets = [*schedule, *chain, *state, partial, key_word, sum_h, sum_dh]
+        secrets = [*schedule, *chain, *state, partial, key_word, sum_h, sum_dh, t1]
 
         constants = Memory(
             shape=width, depth=rounds, init=sha.round_constants, attrs={"ram_style": "block"}
@@ -142,12 +144,14 @@ class Sha2(wiring.Component):
                 round_constant.eq(constant.data),
                 key_word.eq(schedule[15] + round_constant),
                 sum_h.eq(g + key_word),
-                sum_dh.eq(_add(g, key_word, c)),
+                sum_dh.eq(_add(g, key_word, b)),
+                t1.eq(_add(sum_h, sigma1, choose)),
                 Cat(b, c, d, f, g, h).eq(Cat(a, b, c, e, f, g)),
-                a.eq(_add(sum_h, sigma1, choose, sigma0, majority)),
+                a.eq(_add(t1, sigma0, majority)),
                 e.eq(_add(sum_dh, sigma1, choose)),
                 count.eq(count + 1),
-                ends.eq(count == self.interval - 2),
+                ends_e.eq(count == self.interval - 3),
+                ends.eq(ends_e),
             ]
             with m.If(count == BLOCK_WORDS - 1):
                 m.d.sync += load.eq(0)
@@ -157,11 +161,16 @@ class Sha2(wiring.Component):
                 with m.Case(0), m.If(self.words.p.first):
                     m.d.sync += Cat(chain).eq(Cat(Const(word, width) for word in sha.initial))
                 with m.Case(1):
-                    m.d.sync += [c.eq(chain[3]), g.eq(chain[7])]
+                    m.d.sync += [b.eq(chain[3]), g.eq(chain[7])]
                 with m.Case(2):
-                    m.d.sync += Cat(state[:7]).eq(Cat(chain[:7]))
+                    m.d.sync += [b.eq(chain[2]), Cat(e, f, g).eq(Cat(chain[4:7]))]
+                with m.Case(3):
+                    m.d.sync += Cat(a, b, c).eq(Cat(chain[:3]))
+            later, sooner = (list(zip(chain, state, strict=True))[i : i + 4] for i in (0, 4))
+            with m.If(ends_e):
+                m.d.sync += [word.eq(word + more) for word, more in sooner]
             with m.If(ends):
-                m.d.sync += [word.eq(word + more) for word, more in zip(chain, state, strict=True)]
+                m.d.sync += [word.eq(word + more) for word, more in later]
                 m.d.sync += [count.eq(0), load.eq(1), done.eq(final)]
         m.d.sync += clears.eq(done & self.digest.ready)
         with m.If(done & self.digest.ready):

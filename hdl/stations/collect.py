@@ -12,7 +12,8 @@ from ..engine.isa import LIMB_BITS, LIMBS
 from ..engine.isa import WORD_BITS as ENGINE_BITS
 from ..hash.check import CHECK_BITS
 from ..hash.lanes import WORD_BITS, result_layout
-from ..jobs import Kind, record_layout
+from ..jobs import record_layout
+from ..routes import Kind
 from .words import key_write_layout, shifted
 
 _GROUP_BITS = 4

@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .. import keystore
 from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from ..hash.lanes import ecdsa_request_layout, sha512_request_layout
-from ..jobs import Kind, record_layout
+from ..jobs import record_layout
+from ..routes import Kind
 from ..stream import CHUNK_BYTES, registered
 from .words import outbox_read_layout, reverse_bytes, shifted
 

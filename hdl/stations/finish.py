@@ -10,9 +10,10 @@ from intaglio import wire
 
 from .. import keystore, pool
 from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
-from ..jobs import Kind, record_layout
+from ..jobs import record_layout
 from ..layouts import Op, Status
 from ..reply import Body, reply_layout
+from ..routes import Kind
 from .words import key_write_layout, outbox_read_layout
 
 

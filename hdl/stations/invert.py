@@ -13,7 +13,8 @@ from amaranth.lib.wiring import In, Out
 from ..engine.contexts import inbox_layout
 from ..engine.isa import LIMB_BITS, LIMBS, WORD_BITS
 from ..field.inverter import Inverter
-from ..jobs import Modulus, invert_layout
+from ..jobs import invert_layout
+from ..routes import Modulus
 from .words import outbox_read_layout, shifted
 
 
@@ -28,7 +29,7 @@ class Invert(wiring.Component):
     jobs : int
         Job contexts.
     moduli : Sequence[int]
-        In the order of :class:`~intaglio.hdl.jobs.Modulus`.
+        In the order of :class:`~intaglio.hdl.routes.Modulus`.
     units : int
         Inverters, at least 1.
 

@@ -16,7 +16,7 @@ from cocotb.utils import get_sim_time
 
 from intaglio.sim import bfm
 from intaglio.sim.cells import farm
-from intaglio.sim.cells.farm import FLIPFLOPS, MULTS, PLLS, RAMS, Ram
+from intaglio.sim.cells.farm import FLIPFLOPS, MULTS, PLLS, RAMS, ROMS, Ram
 
 CLOCKS = 600
 BUSY_ADDRESSES = 24
@@ -174,6 +174,35 @@ async def block_rams(dut: Any) -> None:
             reference.check(n)
             seen += reference.b.shown() != 0
     assert seen > CLOCKS
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def tables(dut: Any) -> None:
+    """Each reader gets the word it asked for two clocks before, until it asks again."""
+    await bfm.start(dut)
+    words = [farm.rom_words(n) for n in range(len(ROMS))]
+    readers = [(n, reader) for n in range(len(ROMS)) for reader in range(2)]
+    latched: dict[tuple[int, int], int | None] = dict.fromkeys(readers)
+    await FallingEdge(dut.clk)
+    for _ in range(CLOCKS):
+        asked = {}
+        for n, reader in readers:
+            depth = len(words[n])
+            address = random.choice(
+                (0, depth - 1, random.randrange(depth), random.randrange(depth))
+            )
+            enable = random.random() < 0.9
+            getattr(dut, f"rom{n}_en_{reader}").value = int(enable)
+            getattr(dut, f"rom{n}_addr_{reader}").value = address
+            if enable:
+                asked[n, reader] = words[n][address]
+        await FallingEdge(dut.clk)
+        for n, reader in readers:
+            expected = latched[n, reader]
+            shown = int(getattr(dut, f"rom{n}_word_{reader}").value)
+            if expected is not None:
+                assert shown == expected, f"table {ROMS[n]}: {shown:x} is not {expected:x}"
+        latched |= asked
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

@@ -14,7 +14,8 @@ from cocotb.triggers import ReadOnly, RisingEdge
 from intaglio.hdl import keystore
 from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS
 from intaglio.hdl.hash.lanes import ecdsa_request_layout, sha512_request_layout
-from intaglio.hdl.jobs import Kind, record_layout
+from intaglio.hdl.jobs import record_layout
+from intaglio.hdl.routes import Kind
 from intaglio.hdl.stations.words import outbox_read_layout
 from intaglio.sim import bfm
 from intaglio.sim.limbs import split

@@ -12,7 +12,8 @@ from cocotb.triggers import ReadOnly, RisingEdge
 from intaglio.hdl.engine.contexts import inbox_layout
 from intaglio.hdl.engine.isa import LIMB_BITS, LIMBS
 from intaglio.hdl.field.inverter import SLOTS
-from intaglio.hdl.jobs import Modulus, invert_layout
+from intaglio.hdl.jobs import invert_layout
+from intaglio.hdl.routes import Modulus
 from intaglio.hdl.stations.words import outbox_read_layout
 from intaglio.params import ED25519, SECP256K1
 from intaglio.sim import bfm

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 
-from amaranth.hdl import ClockSignal, Const, Instance, Module
+from amaranth.hdl import ClockSignal, Const, Fragment, Instance, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from intaglio.hdl.blockram import BlockRom
 from intaglio.hdl.boards import BOARDS
 from intaglio.hdl.boards.pll import Pll
 from intaglio.sim import netlist, runner
@@ -87,6 +89,19 @@ PLLS = tuple(
 """Input and output frequency, in Hz, of the PLL of each board."""
 
 
+ROMS = ((700, 20), (2000, 11), (4096, 5), (6592, 20))
+"""Words and width of tables that :class:`.BlockRom` makes of blocks, in one row or several."""
+
+_ECP5 = SimpleNamespace(device="LFE5U-85F")
+
+
+def rom_words(rom: int) -> list[int]:
+    """What table number ``rom`` holds."""
+    depth, width = ROMS[rom]
+    chance = random.Random(INITIAL_SEED - rom)
+    return [chance.getrandbits(width) for _ in range(depth)]
+
+
 def initial_bits(ram: int) -> int:
     """What RAM number ``ram`` holds at first: word n in bits 18 n to 18 n + 17."""
     return random.Random(INITIAL_SEED + ram).getrandbits(WORDS * WORD_BITS)
@@ -112,6 +127,10 @@ class Farm(wiring.Component):
             for side in "ab"
             for name, flow in rams.items()
         }
+        for n, (depth, width) in enumerate(ROMS):
+            for reader in range(2):
+                ports |= {f"rom{n}_en_{reader}": In(1), f"rom{n}_addr_{reader}": In(range(depth))}
+                ports |= {f"rom{n}_word_{reader}": Out(width)}
         ports |= {"mult_a": In(18), "mult_b": In(18), "mult_signed": In(2)}
         ports |= {"mult_ce": In(1), "mult_rst": In(1)}
         ports |= {f"mult{n}_p": Out(36) for n in range(len(MULTS))}
@@ -125,6 +144,15 @@ class Farm(wiring.Component):
         m = Module()
         for n, ram in enumerate(RAMS):
             m.submodules[f"ram{n}"] = self._ram(n, ram)
+        for n, (_, width) in enumerate(ROMS):
+            rom = BlockRom(width=width, words=rom_words(n), readers=2)
+            m.submodules[f"rom{n}"] = Fragment.get(rom, _ECP5)
+            for reader in range(2):
+                for name in ("en", "addr"):
+                    asked = getattr(self, f"rom{n}_{name}_{reader}")
+                    m.d.comb += getattr(rom, f"{name}_{reader}").eq(asked)
+                found = getattr(rom, f"word_{reader}")
+                m.d.comb += getattr(self, f"rom{n}_word_{reader}").eq(found)
         for n, mult in enumerate(MULTS):
             m.submodules[f"mult{n}"] = self._mult(n, mult)
         for n, (cemux, lsrmux, srmode, regset) in enumerate(FLIPFLOPS):

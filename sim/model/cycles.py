@@ -28,7 +28,7 @@ from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
 from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.hash import rfc6979
 from intaglio.hdl.hash.sha2 import block_clocks
-from intaglio.hdl.jobs import Kind, Station, routes
+from intaglio.hdl.routes import Kind, Station, routes
 from intaglio.params import SECP256K1
 from intaglio.wire import ReleaseCheck
 
@@ -66,18 +66,18 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=56, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=59, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=53, slots=14, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(4, interval=4, latency=56, slots=14, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
     5,
     interval=4,
-    latency=53,
+    latency=55,
     slots=16,
     jobs=32,
     sha512_lanes=1,

@@ -6,6 +6,6 @@ from intaglio.sim import runner
 from intaglio.sim.cells import farm
 
 
-@pytest.mark.parametrize("testcase", ["block_rams", "multipliers", "flipflops", "plls"])
+@pytest.mark.parametrize("testcase", ["block_rams", "tables", "multipliers", "flipflops", "plls"])
 def test_cells(testcase: str) -> None:
     runner.run(farm.build(), "intaglio.sim.benches.cells_ecp5", testcase=testcase)

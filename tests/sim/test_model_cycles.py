@@ -14,6 +14,7 @@ from intaglio.hdl import profiles
 from intaglio.hdl.engine.barrel import Barrel as BarrelRtl
 from intaglio.hdl.engine.isa import LIMBS, REGISTERS, Curve
 from intaglio.hdl.engine.programs import Image, Program
+from intaglio.hdl.field.karatsuba import BY_LIMBS, FLAT
 from intaglio.sim.model import cycles
 from intaglio.sim.model.barrel import Barrel
 from intaglio.sim.model.cycles import (
@@ -90,6 +91,7 @@ def test_sizes_are_those_of_the_profiles(size: Size, profile: profiles.Profile) 
         slots=profile.issue_slots,
         jobs=profile.job_slots,
         keys=profile.key_slots,
+        how=BY_LIMBS if profile.by_limbs else FLAT,
     )
     assert (size.window, size.interval, size.latency) == (
         profile.window,

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 import intaglio
 from intaglio.curve import Curve
 from intaglio.hdl.engine.programs import Image, Program
-from intaglio.hdl.jobs import Kind, Modulus, Station, routes
+from intaglio.hdl.routes import Kind, Modulus, Station, routes
 from intaglio.params import ED25519, P256, SECP256K1
 from intaglio.sim import runner
 from intaglio.sim.benches import core_build

@@ -15,13 +15,14 @@ from intaglio.bitstreams import BitstreamError, Manifest
 from intaglio.errors import InputError
 from intaglio.hdl.boards import BOARDS, build, tools
 from intaglio.hdl.boards.digest import board_digest
-from intaglio.hdl.boards.flow import ROUTING, THREADED
+from intaglio.hdl.boards.flow import SETTINGS, THREADED, routing
 from intaglio.hdl.boards.tools import BuildError
 from intaglio.hdl.digest import rtl_digest
+from intaglio.hdl.profiles import PROFILES
 
 BOARD = "ulx3s-25f"
 CLOCK_MHZ = BOARDS[BOARD].clock_hz / 1e6
-NEXTPNR = f"9.8-7 {' '.join((*ROUTING, *THREADED))}"
+NEXTPNR = f"9.8-7 {' '.join((*routing(PROFILES['small']), *THREADED))}"
 CONTENTS: list[str] = []
 """What is said to be wrong with the block RAMs."""
 CELLS = ("TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D", "EHXPLLL")
@@ -34,7 +35,8 @@ if arguments == ["-V"]:
     raise SystemExit
 script = open("top.ys").read()
 print("1. Executing SYNTH pass.")
-json.dump({"modules": {}, "made of": open("top.il").read() + script}, open("top.json", "w"))
+made_of = open("top.il").read() + script
+json.dump({"modules": {"top": {"cells": {}}}, "made of": made_of}, open("top.json", "w"))
 open("calls", "a").write("yosys ")
 """,
     "nextpnr-ecp5": """
@@ -128,6 +130,12 @@ def test_the_netlist_is_kept_until_its_inputs_change(fakes: Path, tmp_path: Path
     )
     built(work)
     assert (work / "calls").read_text() == "yosys yosys "
+
+
+def test_the_netlist_carries_what_nextpnr_has_no_options_for(fakes: Path, tmp_path: Path) -> None:
+    built(tmp_path)
+    netlist = json.loads((tmp_path / "top.json").read_text())
+    assert [module["settings"] for module in netlist["modules"].values()] == [SETTINGS]
 
 
 def test_progress(fakes: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module, Signal
 
 from intaglio.hdl.boards import BOARDS, sites
-from intaglio.hdl.field.karatsuba import FLAT, multiply
+from intaglio.hdl.field.karatsuba import BY_LIMBS, FLAT, Karatsuba, multiply
 from intaglio.hdl.field.pipeline import Pipeline
 
 PARTS = ("LFE5U-25F-6BG381C", "LFE5UM5G-45F-8BG554I", "LFE5U-85F-6BG381C")
@@ -20,8 +20,8 @@ PARTS = ("LFE5U-25F-6BG381C", "LFE5UM5G-45F-8BG554I", "LFE5U-85F-6BG381C")
 class Products(Elaboratable):
     """As many multipliers beside each other."""
 
-    def __init__(self, bits: tuple[int, int], count: int) -> None:
-        self.bits, self.count = bits, count
+    def __init__(self, bits: tuple[int, int], count: int, how: Karatsuba) -> None:
+        self.bits, self.count, self.how = bits, count, how
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -29,13 +29,13 @@ class Products(Elaboratable):
             m.submodules[f"alu{n}"] = inner = Module()
             pipe = Pipeline(inner)
             x, y = (pipe.input(Signal(width, name=f"x{i}")) for i, width in enumerate(self.bits))
-            multiply(pipe, x, y, FLAT)
+            multiply(pipe, x, y, self.how)
         return m
 
 
-def netlist(bits: tuple[int, int], count: int = 1) -> dict[str, Any]:
+def netlist(bits: tuple[int, int], count: int = 1, how: Karatsuba = FLAT) -> dict[str, Any]:
     """As yosys writes it, of the multipliers only."""
-    text = rtlil.convert(Products(bits, count), ports=[])
+    text = rtlil.convert(Products(bits, count, how), ports=[])
     names = re.findall(r"^ *cell \\top\.(alu\d\.multiplier\S*) ", text, re.MULTILINE)
     cells = {f"signer.{name}.mult": {"type": "MULT18X18D", "attributes": {}} for name in names}
     return {"modules": {"top": {"cells": cells}}}
@@ -52,12 +52,16 @@ def bels(found: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
     }
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_product_is_in_one_row_in_the_order_of_weights(part: str) -> None:
-    found = netlist((130, 130))
+@pytest.mark.parametrize(
+    ("part", "how", "count"), [*((part, FLAT, 27) for part in PARTS), (PARTS[2], BY_LIMBS, 36)]
+)
+def test_a_product_is_in_one_row_in_the_order_of_weights(
+    part: str, how: Karatsuba, count: int
+) -> None:
+    found = netlist((130, 130), how=how)
     sites.settle(found, part)
     places = bels(found)
-    assert len(places) == len(set(places.values())) == 27
+    assert len(places) == len(set(places.values())) == count
     assert len({row for row, _, _ in places.values()}) == 1
     ordered = [places[name] for name in sorted(places)]
     assert ordered == sorted(ordered)

@@ -43,7 +43,7 @@ from intaglio.hdl.engine.isa import (
 )
 from intaglio.hdl.engine.programs import Image
 from intaglio.hdl.field.fold import FOLDS
-from intaglio.hdl.jobs import Station, routes
+from intaglio.hdl.routes import Station, routes
 from intaglio.sim import bfm
 from intaglio.wire import ReleaseCheck
 

@@ -15,7 +15,7 @@ import pytest
 from intaglio.hdl.engine.comb import Comb
 from intaglio.hdl.engine.isa import WORD_BITS, B, Curve
 from intaglio.hdl.engine.programs import Image, Program
-from intaglio.hdl.jobs import Kind, Modulus, Station, routes
+from intaglio.hdl.routes import Kind, Modulus, Station, routes
 from intaglio.params import ED25519, SECP256K1
 from intaglio.sim.model.ecdsa import TWIST_12
 from intaglio.sim.model.engine import Context, EngineModel

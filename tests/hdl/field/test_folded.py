@@ -56,8 +56,11 @@ class Unit(wiring.Component):
             for w in words
         )
         if self.multiplies:
-            low, high, carries = product(serial, x, y, SHALLOW)
-            high, _ = serial.add(high, carries)
+            (low, *carries), high_parts = product(serial, x, y, SHALLOW)
+            over = None
+            if carries:
+                low, over = serial.add(low, *carries)
+            high, _ = serial.add(*high_parts, carry=over)
             upper = serial.held(high)
         else:
             minus = serial.pick([(j, self.minus) for j in range(self.digits)])
