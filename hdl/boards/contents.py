@@ -51,6 +51,15 @@ class Rom:
         starts = range(0, len(self.words), depth)
         return {column >> start & ((1 << depth) - 1) for start in starts}
 
+    def is_in(self, seen: Mapping[int, set[int]], column: int, start: int = 0) -> bool:
+        """Whether the lanes ``seen``, by width of their blocks, hold a column from a word on: in
+        rows of blocks of any widths."""
+        rest = column >> start
+        return start >= len(self.words) or any(
+            rest & ((1 << depth) - 1) in seen[width] and self.is_in(seen, column, start + depth)
+            for width, depth in DEPTHS.items()
+        )
+
     def varies(self, column: int) -> bool:
         """Whether not all of a column's bits are equal; synthesis keeps none of those that are."""
         return column not in (0, (1 << len(self.words)) - 1)
@@ -120,11 +129,7 @@ def differences(blocks: Iterable[int], expected: Mapping[str, Rom]) -> list[str]
         if strange[width]:
             wrong.append(f"block RAM {number} holds {strange[width]} columns that no source has")
     for name, rom in expected.items():
-        lost = sum(
-            rom.varies(column)
-            and not any(rom.lanes(column, depth) <= seen[w] for w, depth in DEPTHS.items())
-            for column in columns[name]
-        )
+        lost = sum(rom.varies(column) and not rom.is_in(seen, column) for column in columns[name])
         if rom.required and lost:
             wrong.append(f"{name}: {lost} columns are in no block RAM")
     return wrong
