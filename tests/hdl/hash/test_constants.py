@@ -20,7 +20,7 @@ def test_initial_values_match_the_standard() -> None:
 
 
 def test_block_clocks() -> None:
-    assert (block_clocks(256), block_clocks(512)) == (68, 84)
+    assert (block_clocks(256), block_clocks(512)) == (69, 85)
 
 
 def test_bad_parameters_are_refused() -> None:
