@@ -3,6 +3,7 @@
 A design becomes a netlist of words (yosys, as Amaranth brings it), unrolled clock by clock: an
 input is another unknown in each clock, a register holds an unknown at first. So a claim about a
 result of clock ``n`` that names inputs of clock 0 holds whatever came before and whatever follows.
+For tests, whose dependency group brings z3.
 """
 
 from __future__ import annotations
@@ -27,11 +28,18 @@ Bits = Sequence[int | str]
 
 
 class Refuted(AssertionError):
-    """A claim does not hold, or could not be decided in :data:`TIMEOUT_S`."""
+    """A claim does not hold: the message names values for which it does not."""
+
+
+class Undecided(RuntimeError):
+    """The solver did not come to an end in :data:`TIMEOUT_S`."""
 
 
 def prove(claim: z3.BoolRef) -> None:
-    """Raise :class:`Refuted` unless ``claim`` holds for all values of its unknowns."""
+    """Show that ``claim`` holds for all values of its unknowns.
+
+    Raises :class:`Refuted` if it does not, :class:`Undecided` if that could not be found out.
+    """
     solver = z3.Solver()
     solver.set("timeout", TIMEOUT_S * 1000)
     solver.add(z3.Not(claim))
@@ -39,7 +47,7 @@ def prove(claim: z3.BoolRef) -> None:
     if answer == z3.sat:
         raise Refuted(f"not for {solver.model()}")
     if answer != z3.unsat:
-        raise Refuted(f"not decided: {solver.reason_unknown()}")
+        raise Undecided(solver.reason_unknown())
 
 
 class Circuit:
