@@ -12,6 +12,7 @@ from amaranth.hdl import (
     ClockSignal,
     Instance,
     Module,
+    Mux,
     Shape,
     ShapeLike,
     Signal,
@@ -21,32 +22,20 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-_DEPTH_OF_WIDTH = {36: 512, 18: 1024, 9: 2048}
-"""Words of a DP16KD by its data width. Narrower ones would be deeper, with nothing to choose among
-for a large table, but wires then are longer by a tenth: each has to reach all of its readers."""
+_DEPTH_OF_WIDTH = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192}
+"""Words of a DP16KD by its data width. Narrow ones leave its ninth bits out."""
+FAR_LATENCY = 4
+"""Clocks of a :class:`BlockRom` whose blocks are far."""
 _INIT_ROWS, _ROW_BITS, _UNIT_BITS, _UNITS = 64, 320, 18, 16
 
 
-class _Stored(wiring.Component):
-    """Words in the blocks of an ECP5, DP16KD (Lattice FPGA-TN-02204), and elsewhere in a memory of
-    the language."""
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        if str(getattr(platform, "device", "")).startswith("LFE5U"):
-            self._blocks(m)
-        else:
-            self._memory(m)
-        return m
-
-    def _blocks(self, m: Module) -> None:
-        raise NotImplementedError
-
-    def _memory(self, m: Module) -> None:
-        raise NotImplementedError
+def _has_blocks(platform: object) -> bool:
+    """Whether words are in the blocks of an ECP5, DP16KD (Lattice FPGA-TN-02204); elsewhere they
+    are in a memory of the language."""
+    return str(getattr(platform, "device", "")).startswith("LFE5U")
 
 
-class BlockRam(_Stored):
+class BlockRam(wiring.Component):
     """Words in block RAM, one written and one read in a clock.
 
     A word must not be read in the clock in which it is written: what comes out then is not defined.
@@ -100,6 +89,14 @@ class BlockRam(_Stored):
         """Clocks from an address to its word."""
         return 2 if self.registered else 1
 
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        if _has_blocks(platform):
+            self._blocks(m)
+        else:
+            self._memory(m)
+        return m
+
     def _memory(self, m: Module) -> None:
         m.submodules.words = words = Memory(shape=self.width, depth=self.depth, init=self.init)
         write, read = words.write_port(), words.read_port()
@@ -151,7 +148,7 @@ class BlockRam(_Stored):
         return _dp16kd(tile, registered=self.registered, ports=ports)
 
 
-class BlockRom(_Stored):
+class BlockRom(wiring.Component):
     """Words in block RAM that stay what they are, read by one or two readers.
 
     Parameters
@@ -162,22 +159,27 @@ class BlockRom(_Stored):
         Fewer than 1024 leave room in their blocks, which for two readers are 18 bits wide at most.
     readers : int
         1 or 2.
+    far : bool
+        For words in many blocks, far from each other and from their reader: blocks are narrow, so
+        that few rows of them leave little to choose; each row has its own register for a reader's
+        address, and there is one behind the choice.
 
     Members
     -------
     en_<n> : In(1), addr_<n> : In, word_<n> : Out(width)
-        Reader n = 0..readers-1: the word at ``addr_<n>``, :attr:`latency` clocks later; without
-        ``en_<n>`` the one read last stays.
+        Reader n = 0..readers-1: the word at ``addr_<n>``, :attr:`latency` clocks later. Without
+        ``en_<n>`` the one read last stays, or if ``far`` word 0 is read, which every row does that
+        is not asked.
 
     Security: the time of an access does not depend on its address, nor on the other reader.
     """
 
-    latency = 2
-
-    def __init__(self, *, width: int, words: Sequence[int], readers: int = 1) -> None:
+    def __init__(
+        self, *, width: int, words: Sequence[int], readers: int = 1, far: bool = False
+    ) -> None:
         if readers not in (1, 2):
             raise ValueError(f"readers={readers} must be 1 or 2")
-        self.width, self.words, self.readers = width, list(words), readers
+        self.width, self.words, self.readers, self.far = width, list(words), readers, far
         members = {}
         for n in range(readers):
             members[f"en_{n}"] = In(1)
@@ -185,37 +187,71 @@ class BlockRom(_Stored):
             members[f"word_{n}"] = Out(width)
         super().__init__(members)
 
-    def _reader(self, n: int) -> tuple[Value, Value, Value]:
-        return tuple(getattr(self, f"{name}_{n}") for name in ("en", "addr", "word"))
+    @property
+    def latency(self) -> int:
+        """Clocks from an address to its word."""
+        return FAR_LATENCY if self.far else 2
 
-    def _memory(self, m: Module) -> None:
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        build = self._blocks if _has_blocks(platform) else self._memory
+        domain = m.d.sync if self.far else m.d.comb
+        for n, word in enumerate(build(m)):
+            domain += getattr(self, f"word_{n}").eq(word)
+        return m
+
+    def _reader(self, n: int) -> tuple[Value, Value]:
+        """Enable and address."""
+        enable, address = getattr(self, f"en_{n}"), getattr(self, f"addr_{n}")
+        return (
+            (C(1, 1), address & enable.replicate(len(address))) if self.far else (enable, address)
+        )
+
+    def _memory(self, m: Module) -> list[Value]:
         m.submodules.words = words = Memory(
             shape=self.width, depth=len(self.words), init=self.words
         )
+        found = []
         for n in range(self.readers):
-            enable, address, word = self._reader(n)
-            port = words.read_port()
-            m.d.comb += [port.en.eq(enable), port.addr.eq(address)]
+            enable, address = self._reader(n)
+            port, word = words.read_port(), Signal(self.width, name=f"found{n}")
+            m.d.comb += [port.en.eq(enable), port.addr.eq(self._near(m, address, str(n)))]
             m.d.sync += word.eq(port.data)
+            found.append(word)
+        return found
 
-    def _blocks(self, m: Module) -> None:
-        count = len(self.words)
-        rows = [_Rows(count, self.width, self.words, widest=18) for _ in range(self.readers)]
-        for tile in rows[0].tiles:
+    def _near(self, m: Module, address: Value, name: str, asked: Value | None = None) -> Value:
+        """The address for a row of blocks, 0 unless it is asked, or for all rows."""
+        if not self.far:
+            return address
+        near = Signal(len(address), name=f"near{name}")
+        m.d.sync += near.eq(address if asked is None else Mux(asked, address, 0))
+        return near
+
+    def _blocks(self, m: Module) -> list[Value]:
+        found, asked = [], []
+        narrowest = 2 if self.far else 9
+        for n in range(self.readers):
+            rows = _Rows(len(self.words), self.width, self.words, widest=18, narrowest=narrowest)
+            enable, address = self._reader(n)
+            near = [
+                self._near(m, address, f"{n}_{row}", rows.is_of(row, address))
+                for row in range(len(rows.found))
+            ]
+            asked.append((rows, enable, near))
+            found.append(rows.chosen(m, enable, address, self.latency - self.far))
+        for tile in asked[0][0].tiles:
             ports: dict[str, object] = {}
-            for n, port in zip(range(self.readers), "BA", strict=False):
-                enable, address, _ = self._reader(n)
+            for n, ((rows, enable, near), port) in enumerate(zip(asked, "BA", strict=False)):
                 out = Signal(tile.width, name=f"out{n}_{tile.name}")
-                m.d.comb += rows[n].found[tile.row][tile.start : tile.stop].eq(out)
-                at = _address(tile.width, address)
+                m.d.comb += rows.found[tile.row][tile.start : tile.stop].eq(out)
+                at = _address(tile.width, near[tile.row])
                 ports |= {f"i_AD{port}{i}": bit for i, bit in enumerate(at)}
                 ports |= {f"o_DO{port}{i}": out[i] for i in range(tile.width)}
                 ports[f"i_CE{port}"] = enable
             ports |= {f"i_WE{port}": C(0, 1) for port in "AB"}
             m.submodules[f"block{tile.name}"] = _dp16kd(tile, registered=True, ports=ports)
-        for n in range(self.readers):
-            enable, address, word = self._reader(n)
-            m.d.comb += word.eq(rows[n].chosen(m, enable, address, self.latency))
+        return found
 
 
 @dataclass(frozen=True)
@@ -236,11 +272,20 @@ class _Tile:
 class _Rows:
     """Blocks side by side for words, in rows if these are many, and what a reader finds in each.
 
-    No block is wider than ``widest``; the last row is of as few as it can be.
+    No block is wider than ``widest``, and those of all rows but the last are ``narrowest``; the
+    last is of as few as it can be.
     """
 
-    def __init__(self, depth: int, width: int, words: Sequence[int], widest: int = 36) -> None:
-        self._most = most = max(_DEPTH_OF_WIDTH.values())
+    def __init__(
+        self,
+        depth: int,
+        width: int,
+        words: Sequence[int],
+        *,
+        widest: int = 36,
+        narrowest: int = 9,
+    ) -> None:
+        self._most = most = _DEPTH_OF_WIDTH[narrowest]
         self.tiles = []
         self.found = []
         for row, first in enumerate(range(0, depth, most)):
@@ -274,7 +319,7 @@ class _Rows:
 
 def _address(width: int, address: Value) -> Value:
     """Bits of a block's address port."""
-    shift = {36: 5, 18: 4, 9: 3}[width]
+    shift = {36: 5, 18: 4, 9: 3, 4: 2, 2: 1}[width]
     return Cat(C(0, shift), address, C(0, 14))[:14]
 
 
@@ -307,6 +352,9 @@ def _dp16kd(tile: _Tile, *, registered: bool, ports: dict[str, object]) -> Insta
 def _initial(width: int, words: list[int]) -> dict[str, object]:
     """INITVAL parameters: rows of sixteen 18-bit units, each in 20 bits."""
     bits = sum(word << width * i for i, word in enumerate(words))
+    if width < 9:
+        eights = enumerate(bits.to_bytes(-(-bits.bit_length() // 8), "little"))
+        bits = sum(eight << 9 * i for i, eight in eights)
     values: dict[str, object] = {}
     for row in range(_INIT_ROWS):
         value = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from intaglio import wire
@@ -159,10 +159,10 @@ class SigningCore(wiring.Component):
             engine.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
             invert.inbox_taken.eq(~collect.inbox.enable),
         ]
-        for n, user in enumerate((feed, collect, finish)):
+        for name, user in (("feed", feed), ("collect", collect), ("finish", finish)):
             m.d.comb += [
-                getattr(jobs, f"record_job_{n}").eq(user.record_job),
-                user.record.eq(getattr(jobs, f"record_{n}")),
+                getattr(jobs, f"record_job_{name}").eq(user.record_job),
+                user.record.eq(getattr(jobs, f"record_{name}")),
             ]
 
         # its message
@@ -305,27 +305,38 @@ class SigningCore(wiring.Component):
         """Ports that stations share: the feed goes first, the replies last."""
         public = feed.public
         users = (feed, invert, finish)
-        asked, owner, free = Signal.like(feed.outbox), Signal(len(users)), Signal()
-        arriving = Signal.like(owner)
-        m.d.sync += arriving.eq(owner & (asked.want & engine.outbox_taken).replicate(len(users)))
-        m.d.comb += [
-            free.eq(~asked.want | engine.outbox_taken),
-            engine.outbox.job.eq(asked.job),
-            engine.outbox.index.eq(asked.index),
-            engine.outbox.limb.eq(asked.limb),
-        ]
-        with m.If(free):
-            m.d.sync += asked.want.eq(0)
+        wish = data.StructLayout({"outbox": feed.outbox.shape(), "owner": len(users)})
+        wishes, arriving = stream.Signature(wish).create(), Signal(len(users))
         for i, user in enumerate(users):
             with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
-                m.d.comb += user.outbox_taken.eq(free)
-                with m.If(free):
-                    m.d.sync += [asked.eq(user.outbox), owner.eq(1 << i)]
+                m.d.comb += [
+                    wishes.valid.eq(1),
+                    wishes.payload.outbox.eq(user.outbox),
+                    wishes.payload.owner.eq(1 << i),
+                    user.outbox_taken.eq(wishes.ready),
+                ]
+        asked = registered(m, wishes)
+        m.d.comb += [
+            asked.ready.eq(engine.outbox_taken),
+            *(
+                engine.outbox[name].eq(asked.payload.outbox[name])
+                for name in ("job", "index", "limb")
+            ),
+        ]
+        taken = asked.valid & asked.ready
+        m.d.sync += arriving.eq(asked.payload.owner & taken.replicate(len(users)))
+        found = Signal.like(arriving)
+        limb, damaged = Signal.like(engine.outbox_limb), Signal()
+        m.d.sync += [
+            found.eq(arriving),
+            limb.eq(engine.outbox_limb),
+            damaged.eq(engine.outbox_damaged),
+        ]
         for i, user in enumerate(users):
-            m.d.sync += user.outbox_found.eq(arriving[i])
-            m.d.comb += user.outbox_limb.eq(engine.outbox_limb)
+            m.d.sync += user.outbox_found.eq(found[i])
+            m.d.comb += user.outbox_limb.eq(limb)
         for user in (feed, finish):
-            m.d.comb += user.outbox_damaged.eq(engine.outbox_damaged)
+            m.d.comb += user.outbox_damaged.eq(damaged)
         m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),

@@ -24,26 +24,36 @@ def invert_layout(jobs: int) -> data.StructLayout:
     return data.StructLayout({"job": range(jobs), "modulus": Modulus})
 
 
-def record_layout(keys: int, pages: int) -> data.StructLayout:
-    """What is kept of a request while its job runs.
+READERS = {
+    "event": ("kind", "slot", "hashed"),
+    "feed": ("kind", "slot", "page", "length"),
+    "collect": ("kind", "slot", "check"),
+    "finish": ("kind", "op", "tag", "slot", "page", "length", "start"),
+}
+"""Who reads job records, and which of their fields; :class:`Jobs` itself reads the first."""
+
+
+def record_layout(keys: int, pages: int, reader: str | None = None) -> data.StructLayout:
+    """What is kept of a request while its job runs, or what a reader of :data:`READERS` has of it.
 
     ``hashed``: the request carried a digest. ``page`` and ``length``: its message in the pool, and
     ``check`` the sum over that (see :class:`~intaglio.hdl.hash.reader.MessageReader`) as it came
     in: of a message of 8 bytes, all of it. ``start``: clock at which its last byte was taken. A
     record stays in its memory until the next job of its context.
     """
+    fields = {
+        "kind": Kind,
+        "op": 8,
+        "tag": wire.TAG_BITS,
+        "slot": range(keys),
+        "hashed": 1,
+        "page": range(pages),
+        "length": range(wire.MAX_MESSAGE_BYTES + 1),
+        "check": CHECK_BITS,
+        "start": 32,
+    }
     return data.StructLayout(
-        {
-            "kind": Kind,
-            "op": 8,
-            "tag": wire.TAG_BITS,
-            "slot": range(keys),
-            "hashed": 1,
-            "page": range(pages),
-            "length": range(wire.MAX_MESSAGE_BYTES + 1),
-            "check": CHECK_BITS,
-            "start": 32,
-        }
+        {name: shape for name, shape in fields.items() if not reader or name in READERS[reader]}
     )
 
 
@@ -79,14 +89,13 @@ class Jobs(wiring.Component):
     invert : Out(stream of {job, modulus})
     engine_<n> : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
         Queues of the stations, each barrel being one; each holds every job that may come.
-    record_job_<n> : In, record_<n> : Out
-        Look a record up, n = 0..2: :data:`LOOKUP_CLOCKS` later.
+    record_job_<reader> : In, record_<reader> : Out(record_layout(keys, pages, reader))
+        Look a record up, for the others of :data:`READERS`: :data:`LOOKUP_CLOCKS` later.
 
     Timing: a job moves on in :data:`MOVE_CLOCKS` clocks if no other does. ``status`` is INVALID_KEY
     if ``ECDSA_SCALAR_D`` faulted, FAULT if anything else did.
     """
 
-    LOOKUPS = 3
     LOOKUP_CLOCKS = 2
     MOVE_CLOCKS = 5
 
@@ -96,12 +105,17 @@ class Jobs(wiring.Component):
         self.jobs, self.keys, self.barrels = jobs, keys, barrels
         self.routes = routes(release_check)
         self.steps = range(max(len(route) for route in self.routes.values()))
-        self.record = record_layout(keys, pages)
+        self._event_record = record_layout(keys, pages, "event")
+        self._readers = [reader for reader in READERS if reader != "event"]
         job = range(jobs)
         executed = {"valid": 1, "job": job, "flags": Flags}
         finish = {"job": job, "status": Status, "recid": 2}
         members = {
-            "new": In(stream.Signature(data.StructLayout({"job": job, "record": self.record}))),
+            "new": In(
+                stream.Signature(
+                    data.StructLayout({"job": job, "record": record_layout(keys, pages)})
+                )
+            ),
             "hashed": In(stream.Signature(data.StructLayout({"job": job, "fault": 1}))),
             "alarm": In(data.StructLayout({"enable": 1, "job": job})),
             "inverted": In(stream.Signature(data.StructLayout({"job": job}))),
@@ -113,28 +127,31 @@ class Jobs(wiring.Component):
         for n in range(barrels):
             members[f"executed_{n}"] = In(data.StructLayout(executed))
             members[f"engine_{n}"] = Out(stream.Signature(start_layout(jobs, keys)))
-        for n in range(self.LOOKUPS):
-            members[f"record_job_{n}"] = In(job)
-            members[f"record_{n}"] = Out(self.record)
+        for reader in self._readers:
+            members[f"record_job_{reader}"] = In(job)
+            members[f"record_{reader}"] = Out(record_layout(keys, pages, reader))
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         job = Signal(range(self.jobs))
-        record = Signal(self.record)
+        record = Signal(self._event_record)
         readers = {"event": (job, record)}
-        for n in range(self.LOOKUPS):
-            readers[str(n)] = getattr(self, f"record_job_{n}"), getattr(self, f"record_{n}")
+        for name in self._readers:
+            readers[name] = getattr(self, f"record_job_{name}"), getattr(self, f"record_{name}")
         for name, (reads, found) in readers.items():
             m.submodules[f"records_{name}"] = words = BlockRam(
-                shape=self.record, depth=self.jobs, registered=True
+                shape=found.shape(), depth=self.jobs, registered=True
             )
             m.d.comb += [
                 found.eq(words.read),
                 words.read_addr.eq(reads),
                 words.write.addr.eq(self.new.payload.job),
-                words.write.data.eq(self.new.payload.record),
                 words.write.en.eq(self.new.valid & self.new.ready),
+                *(
+                    words.write.data[field].eq(self.new.payload.record[field])
+                    for field in found.shape().members
+                ),
             ]
         self._move(m, self._event(m, job, record))
         return m
@@ -156,7 +173,7 @@ class Jobs(wiring.Component):
                 {
                     "valid": 1,
                     "job": range(self.jobs),
-                    "key": self.record["slot"].shape,
+                    "key": self._event_record["slot"].shape,
                     "hashed": 1,
                     **progress.members,
                     **_PLACE.members,

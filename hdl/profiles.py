@@ -54,11 +54,11 @@ SMALL = Profile(
 
 MID = Profile(
     name="mid",
-    window=4,
+    window=6,
     barrels=1,
     interval=4,
-    issue_slots=14,
-    job_slots=16,
+    issue_slots=15,
+    job_slots=32,
     sha512_lanes=1,
     ecdsa_lanes=1,
     sha256_lanes=1,
@@ -66,19 +66,19 @@ MID = Profile(
     key_slots=16,
     pool_pages=64,
 )
-"""An instruction every four clocks, with 27 multipliers: too large for an ECP5-25F as yet."""
+"""An instruction every four clocks, with 27 multipliers and large comb tables: for an ECP5-85F."""
 
 FULL = Profile(
     name="full",
     window=5,
     barrels=2,
     interval=4,
-    issue_slots=16,
-    job_slots=32,
+    issue_slots=15,
+    job_slots=64,
     sha512_lanes=1,
     ecdsa_lanes=2,
     sha256_lanes=1,
-    inverters=1,
+    inverters=2,
     key_slots=16,
     pool_pages=128,
     by_limbs=True,

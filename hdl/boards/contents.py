@@ -15,7 +15,7 @@ from pathlib import Path
 
 from intaglio.bitstreams import Manifest
 from intaglio.hdl.engine.programs import Image
-from intaglio.hdl.engine.table import limb_rows, table_rows
+from intaglio.hdl.engine.table import limb_rows, table_words
 from intaglio.hdl.hash.constants import parameters
 from intaglio.hdl.limbram import lanes_of as memory_lanes
 from intaglio.hdl.profiles import PROFILES, Profile
@@ -71,10 +71,7 @@ def roms(profile: Profile) -> dict[str, Rom]:
     lanes = memory_lanes(profile.interval)
     constants = {f"constants of SHA-{bits}": parameters(bits) for bits in (256, 512)}
     return {
-        **{
-            f"comb table, field {i}": Rom(limb_rows(words, lanes))
-            for i, words in enumerate(table_rows(image))
-        },
+        "comb tables": Rom(limb_rows(table_words(image), lanes)),
         "microcode": Rom(image.rom),
         "constants of the engine": Rom(limb_rows(image.constants, lanes), required=False),
         **{name: Rom(sha.round_constants, required=False) for name, sha in constants.items()},

@@ -25,9 +25,9 @@ Operation = data.StructLayout({f.name: f.bits for f in FIELDS})
 
 
 def operands_layout(lanes: int) -> data.StructLayout:
-    """``lanes`` limbs of each word read for an instruction: the four ports and the table entry;
-    the entry's sign and the job's neg flag."""
-    words = ("p0", "p1", "p2", "p3", "f0", "f1", "f2")
+    """``lanes`` limbs of each word read for an instruction: the four ports and a field of a table
+    entry; whether that is to be negated, and the job's neg flag."""
+    words = ("p0", "p1", "p2", "p3", "field")
     return data.StructLayout({**dict.fromkeys(words, lanes * LIMB_BITS), "negative": 1, "neg": 1})
 
 
@@ -44,23 +44,19 @@ def factor_terms(
     """
     width = max(len(word) for word in words.values())
     x, y, subtract = Signal(width), Signal(width), Signal()
-    p0, p1, p2, p3, f0, f1, f2 = (words[n] for n in ("p0", "p1", "p2", "p3", "f0", "f1", "f2"))
+    p0, p1, p2, p3, field = (words[n] for n in ("p0", "p1", "p2", "p3", "field"))
     forms = {
         B.P2: (p2, 0, 0),
         B.ADD: (p2, p3, 0),
         B.SUB: (p2, p3, 1),
         B.SUM01: (p0, p1, 0),
-        B.TABLE_0: (Mux(negative, f1, f0), 0, 0),
-        B.TABLE_1: (Mux(negative, f0, f1), 0, 0),
-        B.TABLE_2: (0, f2, negative),
-        B.TABLE_X: (f0, 0, 0),
-        B.TABLE_Y: (0, f1, negative),
-        B.TABLE_XY: (f0, f1, negative),
     }
     with m.Switch(op.b):
         for form, (left, right, minus) in forms.items():
             with m.Case(form):
                 m.d.comb += [x.eq(left), y.eq(right), subtract.eq(minus)]
+        with m.Default():
+            m.d.comb += [y.eq(field), subtract.eq(negative)]
     return x, y, subtract
 
 
@@ -184,7 +180,7 @@ class Alu(wiring.Component):
         """Both factors and the addend, from registered limbs."""
         serial, bits, op, operands = self._serial, self._serial.bits, self.op, self.operands
         going, place = steps(m, self.start, self.lanes)
-        names = ("p0", "p1", "p2", "p3", "f0", "f1", "f2")
+        names = ("p0", "p1", "p2", "p3", "field")
         words: dict[str, Value] = {name: operands[name] for name in names}
         doubled0 = self._doubled(m, words["p0"], op.shift0, place)
         doubled2 = self._doubled(m, words["p2"], op.shift2, place)
@@ -214,12 +210,10 @@ class Alu(wiring.Component):
         right = Mux((op.a == A.ADD) | (op.a == A.SUB), words["p1"], 0)
         a = combine(left, right, op.a == A.SUB, "a")
         b = combine(*factor_terms(m, op, words | {"p2": doubled2}, operands.negative), "b")
-        minus = (op.addend == Addend.MINUS_P3) | (op.addend == Addend.MINUS_P2_P3)
+        minus = op.addend == Addend.MINUS_P3
         p3 = registered(Mux(op.addend == Addend.NONE, 0, words["p3"]), "c_p3")
-        p2 = registered(Mux(op.addend == Addend.MINUS_P2_P3, words["p2"], 0), "c_p2")
-        plus, _ = serial.add(p2, p3)
-        negate = serial.at(registered(minus, "c_minus"), plus.time)
-        c, _ = serial.add(offset(minus, "c"), plus, minus=negate)
+        negate = registered(minus, "c_minus")
+        c, _ = serial.add(offset(minus, "c"), p3, minus=negate.signal)
         return a, b, c
 
     def _doubled(self, m: Module, digit: Value, control: Value, place: Value) -> Value:

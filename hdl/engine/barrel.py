@@ -15,7 +15,6 @@ from ..limbram import LimbRam, steps
 from .alu import Alu, Operation, operands_layout
 from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
 from .isa import KEY_WORDS, LIMB_BITS, LIMBS, Dest, Port0, Port2, Port3
-from .isa import B as SecondFactor
 from .isa import Out as Output
 from .issue import Issue, start_layout
 from .programs import Image
@@ -137,7 +136,7 @@ class Barrel(wiring.Component):
         """Clocks from issue to the ALU's start: ROM and its register; the digit word, as long as it
         passes; the digit and the comb table or, at the same time, other words, a choice among them
         and a register on their way."""
-        return 6 + LIMBS // self.lanes
+        return 8 + LIMBS // self.lanes
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -202,11 +201,13 @@ class Barrel(wiring.Component):
 
         What is chosen is zero but for the clocks in which a word's limbs pass.
         """
-        first = self._start - 4
-        reading, step = steps(m, self._stages.valid[first], self.lanes)
-        address = Signal(fetched.shape(), name="reading")
-        with m.If(self._stages.valid[first - 1]):
-            m.d.sync += address.eq(fetched)
+        first, valid = self._start - 4, self._stages.valid
+        reading, step = steps(m, valid[first], self.lanes)
+        waiting, address = (Signal(fetched.shape(), name=name) for name in ("waiting", "reading"))
+        with m.If(valid[3]):
+            m.d.sync += waiting.eq(fetched)
+        with m.If(valid[first - 1]):
+            m.d.sync += address.eq(waiting)
         ops = [Signal(Operation, name=name) for name in ("following", "chosen", "last")]
         passing = Signal(2)
         m.d.sync += [
@@ -217,7 +218,7 @@ class Barrel(wiring.Component):
         index = Mux(op.port0 == Port0.CONSTANT, op.p0, op.p3)
         constants = [self._constant(m, Cat(step, at), i) for i, at in ((0, index), (2, op.p2))]
         m.d.comb += [
-            contexts.read_valid.eq(self._stages.valid[first]),
+            contexts.read_valid.eq(valid[first]),
             contexts.read_op.eq(op),
             contexts.read_job.eq(address.job),
             self.key_read.key.eq(address.key),
@@ -275,7 +276,7 @@ class Barrel(wiring.Component):
             m.d.comb += self._alu.operands[name].eq(word)
 
     def _look_up(self, m: Module, fetched: data.View, contexts: Contexts) -> None:
-        """The comb table's entry, for the ALU's start."""
+        """The field of a comb table's entry, for the ALU's start."""
         m.submodules.table = table = CombTable(self.image, self.lanes)
         connect(m, table.read, flipped(self.table))
         arrives = 3
@@ -286,12 +287,9 @@ class Barrel(wiring.Component):
         m.d.comb += [
             table.start.eq(self._stages.valid[arrives]),
             table.digits.eq(contexts.early_digits),
-            table.enable.eq(wanted.b >= SecondFactor.TABLE_0),
-            table.curve.eq(wanted.curve),
+            table.b.eq(wanted.b),
             table.window.eq(wanted.window),
-            operands.f0.eq(table.f0),
-            operands.f1.eq(table.f1),
-            operands.f2.eq(table.f2),
+            operands.field.eq(table.field),
             operands.negative.eq(table.negative),
         ]
 
@@ -384,6 +382,8 @@ class Barrel(wiring.Component):
         m.d.comb += [
             alu.late_high.eq(high.read),
             high.read_addr.eq(Cat(read_step, reader)),
+        ]
+        m.d.sync += [
             high.write.addr.eq(Cat(write_step, writer)),
             high.write.en.eq(writes.replicate(self.lanes)),
             high.write.data.eq(Mux(kept.end, 0, alu.high)),
@@ -391,8 +391,8 @@ class Barrel(wiring.Component):
         # a reset may leave words of programs it ended
         to_sweep = Signal(range(self.slots * count + 1), init=self.slots * count)
         with m.If(to_sweep != 0):
-            m.d.sync += to_sweep.eq(to_sweep - 1)
-            m.d.comb += [
+            m.d.sync += [
+                to_sweep.eq(to_sweep - 1),
                 high.write.addr.eq(to_sweep - 1),
                 high.write.en.eq(-1),
                 high.write.data.eq(0),

@@ -82,7 +82,8 @@ class A(enum.IntEnum):
 
 
 class B(enum.IntEnum):
-    """Second factor. Table operands follow the sign of the comb digit of ``window``."""
+    """Second factor. Table operands follow the sign of the comb digit of ``window``:
+    :data:`TABLE_FIELDS`."""
 
     P2 = 0
     ADD = 1
@@ -99,8 +100,6 @@ class B(enum.IntEnum):
     """First field as it is (secp256k1: x)."""
     TABLE_Y = 8
     """Second field, negated for a negative digit (secp256k1: y)."""
-    TABLE_XY = 9
-    """First field plus or minus the second (secp256k1: x + y of the signed entry)."""
 
 
 class Addend(enum.IntEnum):
@@ -110,8 +109,6 @@ class Addend(enum.IntEnum):
     PLUS_P3 = 1
     MINUS_P3 = 2
     """FOLD only."""
-    MINUS_P2_P3 = 3
-    """``-p2 - p3``; FOLD only."""
 
 
 class Out(enum.IntEnum):
@@ -155,6 +152,24 @@ class Curve(enum.IntEnum):
 
     ED25519 = 0
     SECP256K1 = 1
+
+
+TABLE_FIELDS = {
+    B.TABLE_0: (0, 1),
+    B.TABLE_1: (1, 0),
+    B.TABLE_2: (2, 2),
+    B.TABLE_X: (0, 0),
+    B.TABLE_Y: (1, 1),
+}
+"""Field of the entry that a table operand is, for a positive digit and for a negative one."""
+
+TABLE_CURVES = {
+    b: Curve.SECP256K1 if b in (B.TABLE_X, B.TABLE_Y) else Curve.ED25519 for b in TABLE_FIELDS
+}
+"""Whose entries a table operand is of."""
+
+NEGATED = (B.TABLE_2, B.TABLE_Y)
+"""Table operands that are negated for a negative digit."""
 
 
 class Field(NamedTuple):

@@ -9,9 +9,9 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..blockram import BlockRom
+from ..blockram import FAR_LATENCY, BlockRom
 from ..limbram import steps
-from .isa import LIMB_BITS, LIMBS, Curve
+from .isa import LIMB_BITS, LIMBS, NEGATED, TABLE_CURVES, TABLE_FIELDS, B, Curve
 from .programs import Image
 
 PORTS = 2
@@ -24,11 +24,26 @@ _NEAR = 8
 """Windows that the first clock of a digit's choice chooses among."""
 
 
-def table_rows(image: Image) -> list[list[int]]:
-    """Entries of each field: Ed25519's, then secp256k1's, which has two fields."""
-    first, second = image.tables[Curve.ED25519], image.tables[Curve.SECP256K1]
-    rows = [[entry[i] for entry in first] for i in range(3)]
-    return [*(words + [entry[i] for entry in second] for i, words in enumerate(rows[:2])), rows[2]]
+FIELDS = tuple(
+    (curve, i)
+    for curve, count in {Curve.ED25519: 3, Curve.SECP256K1: 2}.items()
+    for i in range(count)
+)
+"""Fields of the curves' entries, in the order in which the tables hold them."""
+
+
+def table_words(image: Image) -> list[int]:
+    """One field of all entries of a curve after another."""
+    return [entry[i] for curve, i in FIELDS for entry in image.tables[curve]]
+
+
+def first_windows(image: Image) -> dict[tuple[Curve, int], int]:
+    """How many windows are before those of each of :data:`FIELDS`."""
+    starts, count = {}, 0
+    for curve, i in FIELDS:
+        starts[curve, i] = count
+        count += image.combs[curve].windows
+    return starts
 
 
 def limb_rows(words: list[int], lanes: int) -> list[int]:
@@ -41,15 +56,10 @@ def limb_rows(words: list[int], lanes: int) -> list[int]:
     ]
 
 
-def row_layout(lanes: int) -> data.StructLayout:
-    """``lanes`` limbs of each field of an entry."""
-    return data.StructLayout({f"f{i}": lanes * LIMB_BITS for i in range(3)})
-
-
 def read_signature(image: Image, lanes: int) -> wiring.Signature:
-    """A reader of the tables: the limbs of a row, :attr:`BlockRom.latency` clocks after ``en``."""
-    depth = len(limb_rows(table_rows(image)[0], lanes))
-    return wiring.Signature({"en": Out(1), "addr": Out(range(depth)), "row": In(row_layout(lanes))})
+    """A reader of the tables: limbs of a field, :data:`FAR_LATENCY` clocks after ``en``."""
+    depth = len(limb_rows(table_words(image), lanes))
+    return wiring.Signature({"en": Out(1), "addr": Out(range(depth)), "row": In(lanes * LIMB_BITS)})
 
 
 class CombRoms(wiring.Component):
@@ -70,7 +80,7 @@ class CombRoms(wiring.Component):
         Readers n = 0..readers-1, of which those of the same :func:`port_of` must never read in the
         same clock; they see each other's rows.
 
-    Security: behind an entry, and after a reset, row 0 is read.
+    Security: row 0 is read by a port that no reader asks.
     """
 
     def __init__(self, image: Image, lanes: int, readers: int) -> None:
@@ -87,19 +97,18 @@ class CombRoms(wiring.Component):
         asked = []
         for port, mine in zip(ports, users, strict=True):
             address = Signal(mine[0].addr.shape(), name=f"address{port}")
-            reads, cleans = Cat(reader.en for reader in mine).any(), Signal(init=1)
             m.d.comb += address.eq(
                 reduce(or_, [reader.addr & reader.en.replicate(len(address)) for reader in mine])
             )
-            m.d.sync += cleans.eq(reads)
-            asked.append((reads | cleans, address))
-        for i, entries in enumerate(table_rows(self.image)):
-            bits, words = self.lanes * LIMB_BITS, limb_rows(entries, self.lanes)
-            m.submodules[f"table{i}"] = rom = BlockRom(width=bits, words=words, readers=len(ports))
-            for port, (enable, address) in enumerate(asked):
-                at, word = getattr(rom, f"addr_{port}"), getattr(rom, f"word_{port}")
-                m.d.comb += [getattr(rom, f"en_{port}").eq(enable), at.eq(address[: len(at)])]
-                m.d.comb += [reader.row[f"f{i}"].eq(word) for reader in users[port]]
+            asked.append((Cat(reader.en for reader in mine).any(), address))
+        bits, words = self.lanes * LIMB_BITS, limb_rows(table_words(self.image), self.lanes)
+        m.submodules.rom = rom = BlockRom(width=bits, words=words, readers=len(ports), far=True)
+        for port, (enable, address) in enumerate(asked):
+            m.d.comb += [
+                getattr(rom, f"en_{port}").eq(enable),
+                getattr(rom, f"addr_{port}").eq(address),
+                *(reader.row.eq(getattr(rom, f"word_{port}")) for reader in users[port]),
+            ]
         return m
 
 
@@ -109,7 +118,7 @@ def port_of(reader: int) -> int:
 
 
 class CombTable(wiring.Component):
-    """Selects the entry of a comb digit.
+    """Finds a field of the entry that a comb digit selects.
 
     Parameters
     ----------
@@ -123,13 +132,13 @@ class CombTable(wiring.Component):
     start : In(1)
         The first limbs of a job's digit word are in ``digits``; the others follow.
     digits : In(lanes * LIMB_BITS)
-    enable, curve, window : In
-        While they pass: which digit of the word is wanted, and whether any.
+    b, window : In
+        While they pass: the instruction's second factor, and which digit of the word it is for.
     read : Out(read_signature(image, lanes))
         To :class:`CombRoms`.
-    negative : Out(1), f0, f1, f2 : Out(lanes * LIMB_BITS)
-        Sign and fields of the entry, canonical, limb by limb, from :attr:`latency` clocks after
-        ``start`` on.
+    field : Out(lanes * LIMB_BITS), negative : Out(1)
+        The table operand, canonical, limb by limb, from :attr:`latency` clocks after ``start`` on,
+        and whether it is to be negated.
 
     Security: ``digits`` is secret; it addresses block RAM, whose access time does not depend on the
     address.
@@ -142,57 +151,68 @@ class CombTable(wiring.Component):
             {
                 "start": In(1),
                 "digits": In(bits),
-                "enable": In(1),
-                "curve": In(Curve),
+                "b": In(B),
                 "window": In(6),
                 "read": Out(read_signature(image, lanes)),
+                "field": Out(bits),
                 "negative": Out(1),
-                "f0": Out(bits),
-                "f1": Out(bits),
-                "f2": Out(bits),
             }
         )
 
     @property
     def latency(self) -> int:
-        """Clocks from the first limbs of the digit word to those of the entry."""
-        return LIMBS // self.lanes + 3
+        """Clocks from the first limbs of the digit word to those of the field."""
+        return LIMBS // self.lanes + 1 + FAR_LATENCY
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width, count = self.image.window, LIMBS // self.lanes
-        windows = {curve: comb.windows for curve, comb in self.image.combs.items()}
         passing, step = steps(m, self.start, self.lanes)
-        last, asked = Signal(), Signal(data.StructLayout({"on": 1, "curve": Curve, "window": 6}))
-        m.d.sync += [
-            last.eq(passing & (step == count - 1)),
-            asked.eq(Cat(self.enable, self.curve, self.window)),
-        ]
-        begins, ends, signed = Signal(), Signal(), Signal()
+        last, asked = Signal(), Signal(data.StructLayout({"b": B, "window": 6}))
+        m.d.sync += [last.eq(passing & (step == count - 1)), asked.eq(Cat(self.b, self.window))]
+        begins, ends, signs = Signal(), Signal(), Signal(FAR_LATENCY)
         reads, place = steps(m, begins, self.lanes)
         index, negative, enable = Signal(width - 1), Signal(), Signal()
-        window = Signal(range(sum(windows.values())))  # secp256k1's follow Ed25519's
+        windows = self._windows(m, asked)
+        window = Signal.like(windows[0])
         found = self._digit(m, passing, step)
-        is_second = asked.curve == Curve.SECP256K1
+        is_negative = ~found[-1]
         with m.If(last):
             m.d.sync += [
-                index.eq(found[:-1] ^ (~found[-1]).replicate(width - 1)),
-                negative.eq(~found[-1]),
-                enable.eq(asked.on),
-                window.eq(asked.window + Mux(is_second, windows[Curve.ED25519], 0)),
+                index.eq(found[:-1] ^ is_negative.replicate(width - 1)),
+                negative.eq(is_negative & reduce(or_, [asked.b == b for b in NEGATED])),
+                enable.eq(asked.b >= B.TABLE_0),
+                window.eq(Mux(is_negative, windows[1], windows[0])),
             ]
         with m.Elif(ends & ~reads):
-            m.d.sync += [index.eq(0), negative.eq(0)]
+            m.d.sync += [index.eq(0), window.eq(0), negative.eq(0)]
 
-        m.d.sync += [begins.eq(last), ends.eq(reads), self.negative.eq(signed)]
-        with m.If(reads | ends):
-            m.d.sync += signed.eq(negative & enable & reads)
+        m.d.sync += [
+            begins.eq(last),
+            ends.eq(reads),
+            signs.eq(Cat(negative & enable & reads, signs)),
+        ]
         m.d.comb += [
+            self.negative.eq(signs[-1]),
             self.read.en.eq(reads & enable),
             self.read.addr.eq(Cat(place, index, window)),
-            *(getattr(self, f"f{i}").eq(self.read.row[f"f{i}"]) for i in range(3)),
+            self.field.eq(self.read.row),
         ]
         return m
+
+    def _windows(self, m: Module, asked: data.View) -> list[Signal]:
+        """Where in the tables the field's window is, a clock later: of a positive digit, and of a
+        negative one."""
+        starts = first_windows(self.image)
+        count = sum(self.image.combs[curve].windows for curve, _ in FIELDS)
+        windows = [Signal(range(count), name=f"window_of_{sign}") for sign in ("plus", "minus")]
+        for sign, window in enumerate(windows):
+            with m.Switch(asked.b):
+                for b, fields in TABLE_FIELDS.items():
+                    with m.Case(b):
+                        start = starts[TABLE_CURVES[b], fields[sign]]
+                        m.d.sync += window.eq(asked.window + start)
+        return windows
 
     def _digit(self, m: Module, passing: Value, step: Value) -> Signal:
         """The wanted digit, a clock after the last limbs of its word pass.

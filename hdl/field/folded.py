@@ -90,7 +90,7 @@ def product(
 
 
 def _limbs(serial: Serial, schedule: Schedule, x: Stream, y: Stream) -> tuple[Word, Word]:
-    """The pair of limbs of each clock; zeros in other clocks."""
+    """The pair of limbs of each clock, registered; zeros in other clocks."""
     assert x.time == y.time
     first = x.time + schedule.first
     words = []
@@ -106,8 +106,8 @@ def _limbs(serial: Serial, schedule: Schedule, x: Stream, y: Stream) -> tuple[Wo
                 for index, times in enumerate(uses)
                 for time in times
             ]
-            serial.m.d.comb += limb.word_select(part, serial.bits).eq(serial.pick(values))
-        words.append(serial.pipe.input(limb, time=first))
+            serial.m.d.sync += limb.word_select(part, serial.bits).eq(serial.pick(values))
+        words.append(serial.pipe.input(limb, time=first + 1))
     return words[0], words[1]
 
 

@@ -30,12 +30,10 @@ def _carry_save(first: Value, second: Value, third: Value) -> tuple[Value, Value
     return first ^ second ^ third, Cat(0, majority[:-1])
 
 
-def _add(*terms: Value) -> Value:
-    """Sum of words modulo the word size with a single carry chain."""
-    rest = list(terms)
-    while len(rest) > 2:
-        rest = [*rest[3:], *_carry_save(*rest[:3])]
-    return (rest[0] + rest[1])[: len(rest[0])]
+def _add(x: Value, y: Value, z: Value) -> Value:
+    """Sum of three words modulo the word size with a single carry chain."""
+    total, carries = _carry_save(x, y, z)
+    return (total + carries)[: len(x)]
 
 
 def block_clocks(bits: int) -> int:
@@ -131,7 +129,7 @@ class Sha2(wiring.Component):
             self.digest.payload.eq(Cat(reversed(chain))),
         ]
 
-        extended = _add(_small_sigma(schedule[14], sha.small_sigma1), partial)
+        extended = (_small_sigma(schedule[14], sha.small_sigma1) + partial)[:width]
         choose = (e & f) ^ (~e & g)
         majority = (a & b) ^ (a & c) ^ (b & c)
         sigma0, sigma1 = _rotate_sum(a, sha.big_sigma0), _rotate_sum(e, sha.big_sigma1)

@@ -55,7 +55,7 @@ class Collect(wiring.Component):
                 "sha512": In(stream.Signature(result_layout(job_width))),
                 "nonce": In(stream.Signature(result_layout(job_width))),
                 "record_job": Out(range(jobs)),
-                "record": In(record_layout(keys, pages)),
+                "record": In(record_layout(keys, pages, "collect")),
                 "inbox": Out(inbox_layout(jobs)),
                 "key_write": Out(stream.Signature(key_write_layout(keys))),
                 "hashed": Out(stream.Signature(hashed)),

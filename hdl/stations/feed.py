@@ -83,7 +83,7 @@ class Feed(wiring.Component):
                 "nonce": Out(stream.Signature(ecdsa_request_layout(job_width, page_width))),
                 "operands": Out(stream.Signature(LIMB_BITS)),
                 "record_job": Out(job),
-                "record": In(record_layout(keys, pages)),
+                "record": In(record_layout(keys, pages, "feed")),
                 "secret": Out(data.StructLayout({"en": 1, **secret})),
                 "secret_limb": In(LIMB_BITS),
                 "secret_damaged": In(1),

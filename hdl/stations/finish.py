@@ -118,7 +118,7 @@ class Finish(wiring.Component):
                 "now": In(32),
                 "mute": In(1),
                 "record_job": Out(job),
-                "record": In(record_layout(keys, pages)),
+                "record": In(record_layout(keys, pages, "finish")),
                 "outbox": Out(outbox_read_layout(jobs)),
                 "outbox_taken": In(1),
                 "outbox_found": In(1),

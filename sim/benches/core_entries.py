@@ -17,9 +17,9 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles
 
-from intaglio.hdl.engine.isa import LIMBS, Curve
+from intaglio.hdl.engine.isa import LIMBS
 from intaglio.hdl.engine.programs import Image
-from intaglio.hdl.engine.table import limb_rows, table_rows
+from intaglio.hdl.engine.table import first_windows, limb_rows, table_words
 from intaglio.sim import bfm
 from intaglio.sim.benches.core_faults import batch, signer, sleep
 from intaglio.sim.benches.core_host import PROFILE
@@ -34,12 +34,12 @@ def shuffle_entries(dut: Any) -> None:
     """Exchange the entries within each window of each curve at random."""
     image = Image(PROFILE.window)
     for curve, comb in image.combs.items():
-        base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
+        table = dut.engine.combs0.rom.words
+        starts = [start for (whose, _), start in first_windows(image).items() if whose == curve]
         for window in range(comb.windows):
-            first = base + window * comb.entries
             order = random.sample(range(comb.entries), comb.entries)
-            for field in range(3 if curve == Curve.ED25519 else 2):
-                table = getattr(dut.engine.combs0, f"table{field}").words
+            for start in starts:
+                first = (start + window) * comb.entries
                 rows = range(first * ROWS, (first + comb.entries) * ROWS)
                 parts = [int(table[row].value) for row in rows]
                 for entry, other in enumerate(order):
@@ -49,10 +49,8 @@ def shuffle_entries(dut: Any) -> None:
 
 def restore_entries(dut: Any) -> None:
     """The tables as the sources say."""
-    for field, entries in enumerate(table_rows(Image(PROFILE.window))):
-        table = getattr(dut.engine.combs0, f"table{field}").words
-        for row, part in enumerate(limb_rows(entries, LANES)):
-            table[row].value = part
+    for row, part in enumerate(limb_rows(table_words(Image(PROFILE.window)), LANES)):
+        dut.engine.combs0.rom.words[row].value = part
 
 
 @cocotb.test()

@@ -25,9 +25,9 @@ import nacl.signing
 from cocotb.triggers import ClockCycles
 
 from intaglio import wire
-from intaglio.hdl.engine.isa import INBOX_WORDS, LIMB_BITS, LIMBS, OUTBOX_WORDS, REGISTERS, Curve
+from intaglio.hdl.engine.isa import INBOX_WORDS, LIMB_BITS, LIMBS, OUTBOX_WORDS, REGISTERS
 from intaglio.hdl.engine.programs import Image
-from intaglio.hdl.engine.table import table_rows
+from intaglio.hdl.engine.table import first_windows
 from intaglio.hdl.jobs import record_layout
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS, Word
 from intaglio.hdl.limbram import lanes_of
@@ -63,7 +63,7 @@ LENGTH = 200
 Fault = Callable[[Any, int], tuple[Any, int]]
 """Memory word and width, of the job in a context (which has been read from its record)."""
 
-LAYOUT = record_layout(SMALL.key_slots, SMALL.pool_pages)
+LAYOUT = record_layout(SMALL.key_slots, SMALL.pool_pages, "feed")
 
 
 def limb_of(store: Any, index: int) -> tuple[Any, int]:
@@ -94,7 +94,7 @@ def high_word(dut: Any, job: int) -> tuple[Any, int]:
 
 
 def record_of(dut: Any, job: int) -> dict[str, int]:
-    return bfm.unpack(LAYOUT, int(dut.jobs.records_event.words[job].value))
+    return bfm.unpack(LAYOUT, int(dut.jobs.records_feed.words[job].value))
 
 
 def message(dut: Any, job: int) -> tuple[Any, int]:
@@ -245,10 +245,9 @@ def damage_tables(dut: Any, faults: Faults) -> None:
     image = Image(SMALL.window)
     for curve, comb in image.combs.items():
         window = random.randrange(comb.windows)
-        fields = 3 if curve == Curve.ED25519 else 2
-        table = getattr(dut.engine.combs0, f"table{random.randrange(fields)}").words
-        base = len(table_rows(image)[2]) if curve == Curve.SECP256K1 else 0
-        first = base + window * comb.entries
+        table = dut.engine.combs0.rom.words
+        starts = [start for (whose, _), start in first_windows(image).items() if whose == curve]
+        first = (random.choice(starts) + window) * comb.entries
         count = LIMBS // lanes_of(SMALL.interval)
         for entry in range(first, first + comb.entries):
             limb = table[count * entry + random.randrange(count)]

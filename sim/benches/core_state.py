@@ -10,6 +10,7 @@ from typing import Any
 from cocotb.handle import ArrayObject, HierarchyObject
 
 from intaglio.hdl.engine.isa import LIMBS
+from intaglio.hdl.jobs import READERS
 from intaglio.hdl.keystore import PUBLIC_WORDS, SECRET_WORDS
 from intaglio.hdl.limbram import lanes_of
 from intaglio.sim.benches.core_build import TOP
@@ -74,16 +75,12 @@ KEY_MEMORIES = {
 ROMS = (
     *(f"engine.programs{n}.words" for n in range((PROFILE.barrels + 1) // 2)),
     *(f"{barrel}.constants{port}.words" for barrel in BARRELS for port in (0, 2)),
-    *(
-        f"engine.combs{copy}.table{field}.words"
-        for copy in range((PROFILE.barrels + 1) // 2)
-        for field in range(3)
-    ),
+    *(f"engine.combs{copy}.rom.words" for copy in range((PROFILE.barrels + 1) // 2)),
     *(f"{lane}.sha.constants" for lane in HASHES),
 )
 
 ENDED = tuple(f"jobs.ended_{n}.storage" for n in range(PROFILE.barrels))
-RECORDS = tuple(f"jobs.records_{reader}.words" for reader in ("event", 0, 1, 2))
+RECORDS = tuple(f"jobs.records_{reader}.words" for reader in READERS)
 """A job's record, once for each reader."""
 
 BOOKKEEPING = (

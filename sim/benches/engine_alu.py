@@ -22,6 +22,8 @@ from intaglio.hdl.engine.isa import (
     FIELDS,
     LIMB_BITS,
     LIMBS,
+    NEGATED,
+    TABLE_FIELDS,
     WORD_BITS,
     A,
     Addend,
@@ -124,8 +126,7 @@ def vector(model: OneEntry, seen: Counter[tuple[str, int]]) -> Vector:
         if i.out != Out.FOLD and random.random() < 0.5:
             p[random.choice([0, 2])] = 1
         prime = FOLDS[i.curve].prime
-        f0, f1, f2 = (edge(ENTRIES[i.curve], prime) for _ in range(3))
-        model.table.entry = (f0, f1, f2)
+        model.table.entry = tuple(edge(ENTRIES[i.curve], prime) for _ in range(3))
         negative, neg = random.randrange(2), random.randrange(2)
         # digit 7 is -1, digit 8 is 1: both select entry 0
         high = edge(RAW_WORDS, 1 << WORD_BITS) if i.add_high else random.getrandbits(WORD_BITS)
@@ -136,7 +137,9 @@ def vector(model: OneEntry, seen: Counter[tuple[str, int]]) -> Vector:
         except AssertionError:
             continue
         values = {f"p{n}": word for n, word in enumerate(p)} | {"negative": negative, "neg": neg}
-        values |= {"f0": f0, "f1": f1, "f2": f2}
+        if i.reads_table:
+            values["field"] = model.table.entry[TABLE_FIELDS[i.b][negative]]
+            values["negative"] = int(negative and i.b in NEGATED)
         seen.update((name, int(getattr(i, name))) for name in ("a", "b", "addend", "out"))
         seen.update([("canonical", 2 * i.out + i.canonical), ("negative", 2 * i.b + negative)])
         kept = context.high if i.out == Out.LOW_KEEP else -1

@@ -162,7 +162,7 @@ class Driver:
             await self.start_source.send({"job": job, "key": key, "program": int(program)})
         while job not in self.done:
             await RisingEdge(self.dut.clk)
-        for _ in range(LIMBS):
+        for _ in range(LIMBS + 1):
             await RisingEdge(self.dut.clk)
 
     def memory(self, name: str) -> Any:
@@ -219,7 +219,8 @@ async def job(driver: Driver, index: int, key: int, sequences: tuple[Any, ...]) 
                 await driver.write_inbox(index, context.inbox)
         async with driver.lock:
             await driver.wipe_source.send(index)
-        await RisingEdge(driver.dut.clk)  # that edge writes the last word
+        for _ in range(2):  # the second edge writes the last word
+            await RisingEdge(driver.dut.clk)
         assert driver.is_wiped(index)
         context = Context(key=context.key)
 

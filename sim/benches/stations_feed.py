@@ -26,7 +26,7 @@ SHA512_JOB = data.StructLayout({"job": range(JOBS), "second": 1})
 NONCE_JOB = data.StructLayout({"job": range(JOBS), "hashed": 1})
 SHA512 = sha512_request_layout((JOBS - 1).bit_length(), (PAGES - 1).bit_length())
 NONCE = ecdsa_request_layout((JOBS - 1).bit_length(), (PAGES - 1).bit_length())
-OUTBOX_CLOCKS = 2
+OUTBOX_CLOCKS = 3
 """From a wish that is taken to its limb."""
 LANE_CLOCKS = 2
 """Clocks of ``FEED_CLOCKS`` that are the lane's: its request taken, its first word."""
@@ -93,7 +93,7 @@ class Memories:
                 getattr(dut, f"{name}_limb").value = reads[name][-2][0]
                 getattr(dut, f"{name}_damaged").value = reads[name][-3][1]
             record = self.records.get(records[-2], {})
-            dut.record.value = bfm.pack(record_layout(KEYS, PAGES), record)
+            dut.record.value = bfm.pack(record_layout(KEYS, PAGES, "feed"), record)
             dut.outbox_damaged.value = found[1][1] if found[0] else random.getrandbits(1)
             comes = bool(under_way) and bfm.cycle() >= under_way[0][0] + OUTBOX_CLOCKS
             comes &= random.random() >= self.stall

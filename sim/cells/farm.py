@@ -89,15 +89,19 @@ PLLS = tuple(
 """Input and output frequency, in Hz, of the PLL of each board."""
 
 
-ROMS = ((700, 20), (2000, 11), (4096, 5), (6592, 20))
-"""Words and width of tables that :class:`.BlockRom` makes of blocks, in one row or several."""
+ROMS = (
+    *((depth, width, False) for depth, width in ((700, 20), (2000, 11), (4096, 5), (6592, 20))),
+    *((depth, width, True) for depth, width in ((700, 20), (3000, 11), (18000, 5))),
+)
+"""Words and width of tables that :class:`.BlockRom` makes of blocks, in one row or several, and
+whether these are far."""
 
 _ECP5 = SimpleNamespace(device="LFE5U-85F")
 
 
 def rom_words(rom: int) -> list[int]:
     """What table number ``rom`` holds."""
-    depth, width = ROMS[rom]
+    depth, width, _ = ROMS[rom]
     chance = random.Random(INITIAL_SEED - rom)
     return [chance.getrandbits(width) for _ in range(depth)]
 
@@ -127,7 +131,7 @@ class Farm(wiring.Component):
             for side in "ab"
             for name, flow in rams.items()
         }
-        for n, (depth, width) in enumerate(ROMS):
+        for n, (depth, width, _) in enumerate(ROMS):
             for reader in range(2):
                 ports |= {f"rom{n}_en_{reader}": In(1), f"rom{n}_addr_{reader}": In(range(depth))}
                 ports |= {f"rom{n}_word_{reader}": Out(width)}
@@ -144,8 +148,8 @@ class Farm(wiring.Component):
         m = Module()
         for n, ram in enumerate(RAMS):
             m.submodules[f"ram{n}"] = self._ram(n, ram)
-        for n, (_, width) in enumerate(ROMS):
-            rom = BlockRom(width=width, words=rom_words(n), readers=2)
+        for n, (_, width, far) in enumerate(ROMS):
+            rom = BlockRom(width=width, words=rom_words(n), readers=2, far=far)
             m.submodules[f"rom{n}"] = Fragment.get(rom, _ECP5)
             for reader in range(2):
                 for name in ("en", "addr"):

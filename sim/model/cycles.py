@@ -66,29 +66,29 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=59, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=62, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(4, interval=4, latency=56, slots=14, jobs=16, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(6, interval=4, latency=59, slots=15, jobs=32, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
     5,
     interval=4,
-    latency=55,
-    slots=16,
-    jobs=32,
+    latency=58,
+    slots=15,
+    jobs=64,
     sha512_lanes=1,
     ecdsa_lanes=2,
-    inverters=1,
+    inverters=2,
     barrels=2,
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
-FEED_CLOCKS = {"nonce": 30, "secret": 16, "point": 37}
+FEED_CLOCKS = {"nonce": 31, "secret": 16, "point": 38}
 """Clocks in which the Feed station reads and hands over what a lane hashes first: an ECDSA key and
 a digest; the prefix of an Ed25519 key; R and the public key."""
 
@@ -321,12 +321,14 @@ SIZES = {
     "`small`": SMALL,
     "`small-double`": replace(SMALL, release_check=ReleaseCheck.DOUBLE),
     "`mid`": MID,
+    "`mid`, 16 contexts": replace(MID, jobs=16),
+    "`mid`, window 5": replace(MID, window=5),
     "`full`": FULL,
     "`full`, 1 ECDSA lane": replace(FULL, ecdsa_lanes=1),
-    "`full`, 2 inverters": replace(FULL, inverters=2),
-    "`full`, window 4": replace(FULL, window=4),
-    "3 barrels": replace(FULL, barrels=3, jobs=48, inverters=2),
-    "4 barrels": replace(FULL, barrels=4, jobs=64, ecdsa_lanes=3, inverters=2),
+    "`full`, 1 inverter": replace(FULL, inverters=1),
+    "`full`, window 6": replace(FULL, window=6),
+    "3 barrels": replace(FULL, barrels=3, jobs=96),
+    "4 barrels": replace(FULL, barrels=4, jobs=128, ecdsa_lanes=3),
 }
 """The rows of the table in ``hdl/README.md``."""
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from intaglio.hdl.engine.isa import (
     INBOX_WORDS,
     KEY_WORDS,
+    NEGATED,
     OUTBOX_WORDS,
     REGISTERS,
+    TABLE_FIELDS,
     WORD_BITS,
     A,
     Addend,
@@ -116,32 +118,23 @@ class EngineModel:
         comb = self.combs[i.curve]
         negative, index = comb.select(c.digits, i.window)
         entry = i.window * comb.entries + index
-        f0, f1, f2 = self.tables[i.curve][entry] if i.b >= B.TABLE_0 else (0, 0, 0)
-
-        def signed(x: int, y: int) -> int:
-            return self._difference(i, x, y) if negative else x + y
-
+        if i.reads_table:
+            field = self.tables[i.curve][entry][TABLE_FIELDS[i.b][negative]]
+            return self._difference(i, 0, field) if negative and i.b in NEGATED else field
         return {
             B.P2: lambda: p2 << i.shift2,
             B.ADD: lambda: (p2 << i.shift2) + p3,
             B.SUB: lambda: self._difference(i, p2 << i.shift2, p3),
             B.SUM01: lambda: p0 + p1,
-            B.TABLE_0: lambda: f1 if negative else f0,
-            B.TABLE_1: lambda: f0 if negative else f1,
-            B.TABLE_2: lambda: signed(0, f2),
-            B.TABLE_X: lambda: f0,
-            B.TABLE_Y: lambda: signed(0, f1),
-            B.TABLE_XY: lambda: signed(f0, f1),
         }[i.b]()
 
     def _addend(self, i: Instruction, c: Context, p2: int, p3: int) -> int:
-        if i.addend in (Addend.MINUS_P3, Addend.MINUS_P2_P3):
+        if i.addend == Addend.MINUS_P3:
             assert i.out == Out.FOLD
         value = {
             Addend.NONE: lambda: 0,
             Addend.PLUS_P3: lambda: p3,
             Addend.MINUS_P3: lambda: self._difference(i, 0, p3),
-            Addend.MINUS_P2_P3: lambda: self._difference(i, 0, p2 + p3),
         }[i.addend]()
         assert value >= 0
         return value + (c.high << WORD_BITS if i.add_high else 0)

@@ -7,6 +7,7 @@ the low s. Key word 1 is ``dR^2 mod n``, key word 3 is d as it was loaded.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from intaglio.params import Weierstrass
@@ -76,59 +77,110 @@ def point(asm: Assembler, curve: Weierstrass) -> None:
 def comb_sum(asm: Assembler, comb: Comb, three_b: int = 1) -> None:
     """sum d_i 2^(w i) G on the curve with 3b = 1 or -1 (``three_b``). Z to the outbox.
 
-    2 products, then 11 an addition.
+    2 products for the first digit, 9 for the second, 10 for each other, 15 for the last.
+
+    All digits but the last are added by :func:`_add`, which cannot add a point to itself, nor to
+    its opposite: digit i's point is a multiple of 2^(w i) G or more, either way, the sum below it
+    one of less, and not 0, and both together are below the order. The last digit's point may be
+    anything, and is added by :func:`_add_complete`.
+    """
+    last = comb.windows - 1
+    x: Operand = asm.op(p0=ONE, b=B.TABLE_X)
+    y: Operand = asm.op(p0=ONE, b=B.TABLE_Y)
+    z: Operand = ONE
+    if last > 1:
+        point = _Sum(x, y, ONE, ONE)
+        for window in range(1, last):
+            point = _add(asm, point, window)
+        x = asm.mul(point.x, point.zzz)
+        sign = {"p0": Const(0), "p1": point.y, "a": A.SUB} if point.negated else {"p0": point.y}
+        y = asm.op(**sign, p2=point.zz)
+        z = asm.mul(point.zzz, point.zz)
+    _add_complete(asm, (x, y, z), last, three_b)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """A point (X / ZZ, Y / ZZZ) with ZZ^3 = ZZZ^2; of ZZZ its negative if ``negated``."""
+
+    x: Operand
+    y: Operand
+    zz: Operand
+    zzz: Operand
+    negated: bool = False
+
+
+def _add(asm: Assembler, to: _Sum, window: int) -> _Sum:
+    """Add the point of a digit: 10 products, or 9 to a point with ZZ = 1.
+
+    Mixed addition in XYZZ coordinates (Sutherland; "madd-2008-s" of the Explicit-Formulas Database)
+    with P and R as there. PPP is never computed: W = PPP + 2 Q is one product, 2 Q - W = -PPP a
+    factor, so that ZZZ changes its sign with every addition. An R of the other sign gives the same
+    point with the last two terms exchanged.
+    """
+    first = to.zz is ONE
+    plus, minus = Addend.PLUS_P3, Addend.MINUS_P3
+    p = asm.op(p0=to.zz, b=B.TABLE_X, p3=to.x, addend=minus, window=window)
+    signed = plus if to.negated else minus
+    r = asm.op(p0=to.zzz, b=B.TABLE_Y, p3=to.y, addend=signed, window=window)
+    pp = asm.mul(p, p)
+    w = asm.op(p0=to.x, double0=True, p1=p, a=A.ADD, p2=pp)
+    q = asm.mul(to.x, pp)
+    zz = pp if first else asm.mul(to.zz, pp)
+    x = asm.mul(r, r, p3=w, addend=minus)
+    minus_ppp = {"p0": q, "double0": True, "p1": w, "a": A.SUB}
+    t = asm.op(**minus_ppp, p2=to.y)
+    zzz = asm.op(**minus_ppp, p2=to.zzz)
+    left, right = (x, q) if to.negated else (q, x)
+    y = asm.op(p0=left, p1=right, a=A.SUB, p2=r, p3=t, addend=plus)
+    return _Sum(x, y, zz, zzz, not to.negated)
+
+
+def _add_complete(
+    asm: Assembler, to: tuple[Operand, Operand, Operand], window: int, three_b: int
+) -> None:
+    """Add the point of the last digit to (X : Y : Z), whatever both are: 12 products.
 
     Complete mixed addition of Renes, Costello, Batina (2016), algorithm 8; its products by 3b are
-    signs.
+    signs, and the sum of two products that it has from one is computed as such.
     """
     plus, minus = (A.ADD, A.SUB) if three_b == 1 else (A.SUB, A.ADD)
     add, subtract = Addend.PLUS_P3, Addend.MINUS_P3
     if three_b == -1:
         add, subtract = subtract, add
-    x: Value = asm.op(p0=ONE, b=B.TABLE_X)
-    y: Value = asm.op(p0=ONE, b=B.TABLE_Y)
-    z: Operand = ONE
-    for window in range(1, comb.windows):
-        t0 = asm.op(p0=x, b=B.TABLE_X, window=window)
-        t1 = asm.op(p0=y, b=B.TABLE_Y, window=window)
-        t3 = asm.op(
-            p0=x,
-            p1=y,
-            a=A.ADD,
-            b=B.TABLE_XY,
-            p2=t0,
-            p3=t1,
-            addend=Addend.MINUS_P2_P3,
-            window=window,
-        )
-        t4 = asm.op(p0=z, b=B.TABLE_Y, p3=y, addend=Addend.PLUS_P3, window=window)
-        y3 = asm.op(p0=z, b=B.TABLE_X, p3=x, addend=Addend.PLUS_P3, window=window)
-        if not isinstance(z, Value):
-            z = asm.op(p0=ONE, p2=ONE)
-        u = asm.op(p0=t4, p2=y3)
-        v = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=y3)
-        w = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=t3)
-        last = window == comb.windows - 1
-        x = asm.op("x" if last else None, p0=t1, p1=z, a=minus, p2=t3, p3=u, addend=subtract)
-        y = asm.op("y" if last else None, p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=add)
-        z = asm.op(
-            p0=t1,
-            p1=z,
-            a=plus,
-            p2=t4,
-            p3=w,
-            addend=Addend.PLUS_P3,
-            canonical=last,
-            dest=Dest.OUTBOX if last else Dest.NONE,
-            index=OUT_Z,
-        )
+    x, y, z = to
+    t0 = asm.op(p0=x, b=B.TABLE_X, window=window)
+    t1 = asm.op(p0=y, b=B.TABLE_Y, window=window)
+    xy = asm.op(p0=x, b=B.TABLE_Y, window=window)
+    t3 = asm.op(p0=y, b=B.TABLE_X, p3=xy, addend=Addend.PLUS_P3, window=window)
+    t4 = asm.op(p0=z, b=B.TABLE_Y, p3=y, addend=Addend.PLUS_P3, window=window)
+    y3 = asm.op(p0=z, b=B.TABLE_X, p3=x, addend=Addend.PLUS_P3, window=window)
+    if not isinstance(z, Value):
+        z = asm.op(p0=ONE, p2=ONE)
+    u = asm.op(p0=t4, p2=y3)
+    v = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=y3)
+    w = asm.op(p0=t0, double0=True, p1=t0, a=A.ADD, p2=t3)
+    asm.op("x", p0=t1, p1=z, a=minus, p2=t3, p3=u, addend=subtract)
+    asm.op("y", p0=t1, p1=z, a=A.SUB, b=B.SUM01, p3=v, addend=add)
+    asm.op(
+        p0=t1,
+        p1=z,
+        a=plus,
+        p2=t4,
+        p3=w,
+        addend=Addend.PLUS_P3,
+        canonical=True,
+        dest=Dest.OUTBOX,
+        index=OUT_Z,
+    )
 
 
 def agree(asm: Assembler, curve: Weierstrass, comb: Comb) -> None:
     """Fault unless the comb of the other digits is the point in the outbox and C = 2 shift G.
 
-    All on the curve of the comb. (X : Y : Z) is that sum by the formulas of :func:`comb_sum`, with
-    3b = s as ``three_b`` and the sign of X and Y, or that of Z, changed; X' Z = X Z', Y' Z = Y Z'.
+    All on the curve of the comb. (X : Y : Z) is that sum by the formulas of :func:`_add_complete`,
+    with 3b = s as ``three_b`` and the sign of X and Y, or that of Z, changed; X' Z = X Z' and
+    Y' Z = Y Z'.
     What both additions need is computed from the outbox twice: registers are few.
     """
     p, (v, three_b) = curve.p, isomorphism(curve)

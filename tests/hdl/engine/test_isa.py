@@ -236,7 +236,7 @@ def registers_that_count(i: Instruction) -> set[int]:
     ports = {"p0"}
     if i.a != A.P0 or i.b == B.SUM01:
         ports.add("p1")
-    if i.b in (B.P2, B.ADD, B.SUB) or i.addend == Addend.MINUS_P2_P3:
+    if i.b in (B.P2, B.ADD, B.SUB):
         ports.add("p2")
     if i.b in (B.ADD, B.SUB) or i.addend != Addend.NONE:
         ports.add("p3")

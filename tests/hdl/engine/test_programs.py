@@ -84,6 +84,30 @@ def test_comb_sum_is_the_point(curve: Curve, window: int) -> None:
         assert (px * inverse % p, py * inverse % p) == expected_point(curve, scalar)
 
 
+@pytest.mark.parametrize("window", [4, 5, 6])
+def test_ecdsa_comb_may_end_with_a_doubling(window: int) -> None:
+    """Scalars whose last digit has the very point that the others add up to."""
+    image, m, p = Image(window), ORDERS[Curve.SECP256K1], PRIMES[Curve.SECP256K1]
+    comb = image.combs[Curve.SECP256K1]
+    last, doubled = comb.windows - 1, 0
+    weight = 1 << window * last
+    for digit in range(1 - (1 << window), 1 << window, 2):
+        point = digit * weight % m
+        for below in (point, point - m):
+            u = comb.recode(2 * point % m)
+            selected = (u >> window * last) * 2 - (1 << window) + 1
+            if below % 2 and abs(below) < weight and selected == digit:
+                doubled += 1
+                asm = Assembler(Curve.SECP256K1, ConstantPool())
+                ecdsa.comb_sum(asm, comb)
+                context = Context(digits=u)
+                x, y = compute(asm, context, window, ("x", "y"))
+                z = pow(context.outbox[3], -1, p)
+                expected = expected_point(Curve.SECP256K1, 2 * point % m)
+                assert (x * z % p, y * z % p) == expected
+    assert doubled
+
+
 def expected_point(curve: Curve, scalar: int) -> tuple[int, int]:
     """The base point times ``scalar``, by the libraries, on the curve the engine computes on."""
     if curve == Curve.SECP256K1:
