@@ -24,7 +24,7 @@ from amaranth.lib.wiring import In, Out
 
 _DEPTH_OF_WIDTH = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192}
 """Words of a DP16KD by its data width. Narrow ones leave its ninth bits out."""
-FAR_LATENCY = 4
+FAR_LATENCY = 5
 """Clocks of a :class:`BlockRom` whose blocks are far."""
 _INIT_ROWS, _ROW_BITS, _UNIT_BITS, _UNITS = 64, 320, 18, 16
 
@@ -125,7 +125,7 @@ class BlockRam(wiring.Component):
             written = data[tile.start : tile.stop]
             m.submodules[f"block{tile.name}"] = self._block(tile, written, out, enable)
             m.d.comb += rows.found[tile.row][tile.start : tile.stop].eq(out)
-        found = rows.chosen(m, self.read_en, self.read_addr, self.latency)
+        found = rows.chosen(m, rows.found, self.read_en, self.read_addr, self.latency)
         m.d.comb += Value.cast(self.read).eq(found)
 
     def _block(self, tile: _Tile, data: Value, out: Signal, write_en: Value) -> Instance:
@@ -161,8 +161,8 @@ class BlockRom(wiring.Component):
         1 or 2.
     far : bool
         For words in many blocks, far from each other and from their reader: blocks are narrow, so
-        that few rows of them leave little to choose; each row has its own register for a reader's
-        address, and there is one behind the choice.
+        that few rows of them leave little to choose; each row has two registers for a reader's
+        address and one for its words, and there is one behind the choice.
 
     Members
     -------
@@ -215,43 +215,66 @@ class BlockRom(wiring.Component):
         for n in range(self.readers):
             enable, address = self._reader(n)
             port, word = words.read_port(), Signal(self.width, name=f"found{n}")
-            m.d.comb += [port.en.eq(enable), port.addr.eq(self._near(m, address, str(n)))]
+            at = self._near(m, address, str(n)) if self.far else address
+            m.d.comb += [port.en.eq(enable), port.addr.eq(at)]
             m.d.sync += word.eq(port.data)
-            found.append(word)
+            found.append(self._registered(m, word, str(n)) if self.far else word)
         return found
 
-    def _near(self, m: Module, address: Value, name: str, asked: Value | None = None) -> Value:
-        """The address for a row of blocks, 0 unless it is asked, or for all rows."""
-        if not self.far:
-            return address
-        near = Signal(len(address), name=f"near{name}")
-        m.d.sync += near.eq(address if asked is None else Mux(asked, address, 0))
+    def _near(self, m: Module, address: Value, name: str, *, init: int = 0) -> Value:
+        near = Signal(len(address), name=f"near{name}", init=init, reset_less=True)
+        m.d.sync += near.eq(address)
         return near
 
+    def _registered(self, m: Module, word: Value, name: str) -> Value:
+        register = Signal(len(word), name=f"word{name}", reset_less=True)
+        m.d.sync += register.eq(word)
+        return register
+
     def _blocks(self, m: Module) -> list[Value]:
-        found, asked = [], []
         narrowest = 2 if self.far else 9
+        found, asked = [], []
         for n in range(self.readers):
             rows = _Rows(len(self.words), self.width, self.words, widest=18, narrowest=narrowest)
             enable, address = self._reader(n)
-            near = [
-                self._near(m, address, f"{n}_{row}", rows.is_of(row, address))
-                for row in range(len(rows.found))
-            ]
-            asked.append((rows, enable, near))
-            found.append(rows.chosen(m, enable, address, self.latency - self.far))
+            asked.append((rows, enable, self._addresses(m, rows, address, n)))
+            words = rows.found
+            if self.far:
+                words = [self._registered(m, row, f"{n}_{i}") for i, row in enumerate(words)]
+            found.append(rows.chosen(m, words, enable, address, self.latency - self.far))
         for tile in asked[0][0].tiles:
             ports: dict[str, object] = {}
-            for n, ((rows, enable, near), port) in enumerate(zip(asked, "BA", strict=False)):
+            for n, ((rows, enable, addresses), port) in enumerate(zip(asked, "BA", strict=False)):
                 out = Signal(tile.width, name=f"out{n}_{tile.name}")
                 m.d.comb += rows.found[tile.row][tile.start : tile.stop].eq(out)
-                at = _address(tile.width, near[tile.row])
+                half = tile.start >= self.width // 2
+                at = _address(tile.width, addresses[tile.row][half])
                 ports |= {f"i_AD{port}{i}": bit for i, bit in enumerate(at)}
                 ports |= {f"o_DO{port}{i}": out[i] for i in range(tile.width)}
                 ports[f"i_CE{port}"] = enable
             ports |= {f"i_WE{port}": C(0, 1) for port in "AB"}
             m.submodules[f"block{tile.name}"] = _dp16kd(tile, registered=True, ports=ports)
         return found
+
+    def _addresses(
+        self, m: Module, rows: _Rows, address: Value, n: int
+    ) -> list[tuple[Value, Value]]:
+        """The address for the low and the high half of each row of blocks.
+
+        Those of the halves of a far row begin unlike: synthesis would make one of them otherwise.
+        """
+        addresses = []
+        for row in range(len(rows.found)):
+            if not self.far:
+                addresses.append((address, address))
+                continue
+            mine = Mux(rows.is_of(row, address), address, 0)
+            ones = (1 << len(address)) - 1
+            low, high = (
+                self._near(m, mine, f"{n}_{row}_{half}", init=half * ones) for half in range(2)
+            )
+            addresses.append((low, high))
+        return addresses
 
 
 @dataclass(frozen=True)
@@ -287,7 +310,7 @@ class _Rows:
     ) -> None:
         self._most = most = _DEPTH_OF_WIDTH[narrowest]
         self.tiles = []
-        self.found = []
+        self.found: list[Signal] = []
         for row, first in enumerate(range(0, depth, most)):
             self.found.append(Signal(width, name=f"row{row}"))
             rest = min(depth - first, most)
@@ -302,16 +325,19 @@ class _Rows:
         """Whether an address is in a row."""
         return self._row_of(address) == row
 
-    def chosen(self, m: Module, enable: Value, address: Value, latency: int) -> Value:
-        """The word at ``address``, asked for with ``enable`` so many clocks ago."""
-        if len(self.found) == 1:
-            return self.found[0]
+    def chosen(
+        self, m: Module, words: list[Signal], enable: Value, address: Value, latency: int
+    ) -> Value:
+        """Of the rows' ``words`` the one at ``address``, asked for with ``enable`` so many clocks
+        ago."""
+        if len(words) == 1:
+            return words[0]
         row = self._row_of(address)
         for stage in range(latency):
             earlier, row = row, Signal(range(len(self.found)), name=f"chosen{stage}")
             with m.If(enable | (stage > 0)):
                 m.d.sync += row.eq(earlier)
-        return Array(self.found)[row]
+        return Array(words)[row]
 
     def _row_of(self, address: Value) -> Value:
         return address >> self._most.bit_length() - 1

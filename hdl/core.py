@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from intaglio import wire
@@ -27,7 +27,7 @@ from .stations.collect import Collect
 from .stations.feed import Feed
 from .stations.finish import Finish
 from .stations.invert import Invert
-from .stations.words import key_write_layout
+from .stations.words import key_write_layout, share_outbox
 from .stream import Packet, distribute, merge, merge_registered, registered
 
 
@@ -139,7 +139,9 @@ class SigningCore(wiring.Component):
             ]
             distribute(m, source, sinks)
             results = [lane.result for lane in group]
-            merge_registered(m, results, getattr(collect, name), ends=lambda word: word.last)
+            result = stream.Signature(results[0].payload.shape()).create()
+            merge_registered(m, results, result, ends=lambda word: word.last)
+            connect(m, registered(m, result), getattr(collect, name))
         # one lane at a time waits for its head or its operands
         distribute(m, feed.head, [(lane.head, 1) for lane in sha512])
         distribute(m, feed.operands, [(lane.operands, 1) for lane in nonce])
@@ -153,7 +155,7 @@ class SigningCore(wiring.Component):
         connect(m, jobs.finish, finish.finish)
         connect(m, finish.wipe, engine.wipe)
         connect(m, finish.limbs, replier.limbs)
-        connect(m, replier.replies, flipped(self.replies))
+        connect(m, registered(m, replier.replies), flipped(self.replies))
         m.d.comb += [
             jobs.alarm.eq(feed.alarm),
             engine.inbox.eq(Mux(collect.inbox.enable, collect.inbox, invert.inbox)),
@@ -191,6 +193,7 @@ class SigningCore(wiring.Component):
             | intake.jobs_active
             | ~finish.idle
             | ~replier.idle
+            | self.replies.valid
             | ~pool.idle
             | keys.busy
         )
@@ -238,7 +241,7 @@ class SigningCore(wiring.Component):
     ) -> None:
         """The key store and who writes it: the engine never waits, the others take turns."""
         connect(m, intake.key_command, keys.command)
-        connect(m, finish.key_finish, keys.finish)
+        connect(m, registered(m, finish.key_finish), keys.finish)
         chosen = stream.Signature(key_write_layout(self.profile.key_slots)).create()
         merge_registered(m, [collect.key_write, finish.key_write, intake.key_write], chosen)
         write = Signal.like(engine.key_write)
@@ -304,39 +307,7 @@ class SigningCore(wiring.Component):
     ) -> None:
         """Ports that stations share: the feed goes first, the replies last."""
         public = feed.public
-        users = (feed, invert, finish)
-        wish = data.StructLayout({"outbox": feed.outbox.shape(), "owner": len(users)})
-        wishes, arriving = stream.Signature(wish).create(), Signal(len(users))
-        for i, user in enumerate(users):
-            with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
-                m.d.comb += [
-                    wishes.valid.eq(1),
-                    wishes.payload.outbox.eq(user.outbox),
-                    wishes.payload.owner.eq(1 << i),
-                    user.outbox_taken.eq(wishes.ready),
-                ]
-        asked = registered(m, wishes)
-        m.d.comb += [
-            asked.ready.eq(engine.outbox_taken),
-            *(
-                engine.outbox[name].eq(asked.payload.outbox[name])
-                for name in ("job", "index", "limb")
-            ),
-        ]
-        taken = asked.valid & asked.ready
-        m.d.sync += arriving.eq(asked.payload.owner & taken.replicate(len(users)))
-        found = Signal.like(arriving)
-        limb, damaged = Signal.like(engine.outbox_limb), Signal()
-        m.d.sync += [
-            found.eq(arriving),
-            limb.eq(engine.outbox_limb),
-            damaged.eq(engine.outbox_damaged),
-        ]
-        for i, user in enumerate(users):
-            m.d.sync += user.outbox_found.eq(found[i])
-            m.d.comb += user.outbox_limb.eq(limb)
-        for user in (feed, finish):
-            m.d.comb += user.outbox_damaged.eq(damaged)
+        share_outbox(m, (feed, invert, finish), engine)
         m.d.comb += [
             keys.public.en.eq(public.want | replier.public.want),
             keys.public.slot.eq(Mux(public.want, public.slot, replier.public.slot)),

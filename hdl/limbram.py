@@ -28,6 +28,8 @@ class LimbRam(wiring.Component):
         Limbs side by side: 1, 2 or 4.
     registered : bool
         As for :class:`~intaglio.hdl.blockram.BlockRam`.
+    late : bool
+        A limb is written a clock later, its check bits being there by then.
 
     Members
     -------
@@ -41,8 +43,10 @@ class LimbRam(wiring.Component):
         Zero if the limbs in ``read`` are those that were written; combinational.
     """
 
-    def __init__(self, words: int, *, lanes: int, registered: bool = False) -> None:
-        self.lanes = lanes
+    def __init__(
+        self, words: int, *, lanes: int, registered: bool = False, late: bool = False
+    ) -> None:
+        self.lanes, self._late = lanes, late
         self._rams = [
             BlockRam(shape=Stored, depth=words * LIMBS // lanes, registered=registered)
             for _ in range(lanes)
@@ -68,12 +72,15 @@ class LimbRam(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        writing = m.d.sync if self._late else m.d.comb
         for i, ram in enumerate(self._rams):
             m.submodules[f"lane{i}"] = ram
-            m.d.comb += [
+            writing += [
                 ram.write.en.eq(self.write.en[i]),
                 ram.write.addr.eq(self.write.addr),
                 ram.write.data.eq(guarded(self.write.data.word_select(i, LIMB_BITS))),
+            ]
+            m.d.comb += [
                 ram.read_en.eq(self.read_en),
                 ram.read_addr.eq(self.read_addr),
                 self.read.word_select(i, LIMB_BITS).eq(ram.read.limb),

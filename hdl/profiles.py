@@ -83,7 +83,7 @@ FULL = Profile(
     pool_pages=128,
     by_limbs=True,
 )
-"""Two barrels side by side, with larger comb tables: fits an ECP5-85F, and has no bitstream yet."""
+"""Two barrels side by side: fits an ECP5-85F, and has no bitstream yet."""
 
 SMALL_DOUBLE = replace(SMALL, name="small-double", release_check=wire.ReleaseCheck.DOUBLE)
 """``small``, every point computed twice."""

@@ -147,9 +147,9 @@ class Alu(wiring.Component):
         high, _ = serial.add(*high_parts, carry=over)
         low, over = serial.add(low, c)
 
-        self._late = high.time
-        adds = self.late_op.add_high & serial.any_of(high.time + i for i in range(digits))
-        kept = serial.stream(self.late_high & adds.replicate(bits), high.time, "late")
+        self._late = high.time - 1
+        adds = self.late_op.add_high & serial.any_of(self._late + i for i in range(digits))
+        kept = serial.registered(self.late_high & adds.replicate(bits), self._late, "late")
         over = pipe.at(over, low.time + digits - 1, high.time)
         high, _ = serial.add(high, kept, carry=over)
         self._high_at = high.time

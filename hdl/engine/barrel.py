@@ -11,11 +11,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..blockram import BlockRam
 from ..field.karatsuba import FLAT, Karatsuba
-from ..limbram import LimbRam, steps
+from ..limbram import steps
 from .alu import Alu, Operation, operands_layout
 from .contexts import Contexts, Flags, digest_layout, inbox_layout, outbox_layout
+from .high import keep_high
 from .isa import KEY_WORDS, LIMB_BITS, LIMBS, Dest, Port0, Port2, Port3
-from .isa import Out as Output
 from .issue import Issue, start_layout
 from .programs import Image
 from .stages import Stages
@@ -136,7 +136,7 @@ class Barrel(wiring.Component):
         """Clocks from issue to the ALU's start: ROM and its register; the digit word, as long as it
         passes; the digit and the comb table or, at the same time, other words, a choice among them
         and a register on their way."""
-        return 8 + LIMBS // self.lanes
+        return 9 + LIMBS // self.lanes
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -203,9 +203,13 @@ class Barrel(wiring.Component):
         """
         first, valid = self._start - 4, self._stages.valid
         reading, step = steps(m, valid[first], self.lanes)
-        waiting, address = (Signal(fetched.shape(), name=name) for name in ("waiting", "reading"))
-        with m.If(valid[3]):
-            m.d.sync += waiting.eq(fetched)
+        waiting, born, last = fetched, 2, self.interval - 1
+        while born + last < first - 1:
+            earlier, waiting = waiting, Signal(fetched.shape(), name=f"waiting{born}")
+            with m.If(valid[born + last]):
+                m.d.sync += waiting.eq(earlier)
+            born += self.interval
+        address = Signal(fetched.shape(), name="reading")
         with m.If(valid[first - 1]):
             m.d.sync += address.eq(waiting)
         ops = [Signal(Operation, name=name) for name in ("following", "chosen", "last")]
@@ -326,7 +330,7 @@ class Barrel(wiring.Component):
         late_op, _ = look_up("late", late, self.interval)
         kept_op, noted = look_up("kept", keep, count)
         retiring_op, retiring = look_up("retiring", retire, count)
-        high_altered = self._high(m, late_op, kept_op, (late, keep, retire))
+        high_altered = keep_high(m, alu, self._stages, late_op, kept_op, (late, keep, retire))
         altered = [contexts.altered]
         for i in range(retire - keep - 1):
             altered.append(Signal(name=f"altered{i}"))
@@ -355,46 +359,3 @@ class Barrel(wiring.Component):
             self.done.job.eq(retiring.job),
             self.done.flags.eq(contexts.flags),
         ]
-
-    def _high(
-        self, m: Module, late_op: data.View, kept: data.View, stages: tuple[int, int, int]
-    ) -> Value:
-        """H of each slot: goes to the sum at ``late``, is written at ``keep``. Returns whether what
-        the instruction at ``retire`` took of it had been altered."""
-        late, keep, retire = stages
-        alu, count = self._alu, LIMBS // self.lanes
-        valid, slot = self._stages.valid, self._stages.slot
-        m.submodules.high_words = high = LimbRam(self.slots, lanes=self.lanes, registered=True)
-        reader, writer = Signal(range(self.slots)), Signal(range(self.slots))
-        for owner, stage in ((reader, late - 2), (writer, keep)):
-            with m.If(valid[stage - 1]):
-                m.d.sync += owner.eq(slot[stage - 1])
-        _, read_step = steps(m, valid[late - 2], self.lanes)
-        writing, write_step = steps(m, valid[keep], self.lanes)
-        differs, uses_high = Signal.like(high.differs), Signal()
-        altered = Signal(retire - late - 1)
-        m.d.sync += [
-            differs.eq(high.differs),
-            uses_high.eq(late_op.add_high),
-            altered.eq(Cat(uses_high & differs.any(), altered)),
-        ]
-        writes = writing & ((kept.out == Output.LOW_KEEP) | kept.end)
-        m.d.comb += [
-            alu.late_high.eq(high.read),
-            high.read_addr.eq(Cat(read_step, reader)),
-        ]
-        m.d.sync += [
-            high.write.addr.eq(Cat(write_step, writer)),
-            high.write.en.eq(writes.replicate(self.lanes)),
-            high.write.data.eq(Mux(kept.end, 0, alu.high)),
-        ]
-        # a reset may leave words of programs it ended
-        to_sweep = Signal(range(self.slots * count + 1), init=self.slots * count)
-        with m.If(to_sweep != 0):
-            m.d.sync += [
-                to_sweep.eq(to_sweep - 1),
-                high.write.addr.eq(to_sweep - 1),
-                high.write.en.eq(-1),
-                high.write.data.eq(0),
-            ]
-        return altered[-count:].any()

@@ -17,7 +17,7 @@ from .isa import INBOX_WORDS, LIMB_BITS, LIMBS, OUTBOX_WORDS, REGISTERS, Check, 
 Flags = data.StructLayout({"fault": 1, "odd": 1, "neg": 1, "over": 1})
 """A job's flags; the recovery id is ``odd ^ neg | over << 1``."""
 
-DIGITS_EARLY = 3
+DIGITS_EARLY = 4
 """How many clocks more than a word has there are between an instruction's two addresses."""
 
 
@@ -130,8 +130,6 @@ class Contexts(wiring.Component):
             m.d.comb += [
                 store.read_addr.eq(read_at(address, REGISTERS)),
                 self.words[f"register{i}"].eq(store.read),
-            ]
-            m.d.sync += [
                 store.write.addr.eq(write_at(retire.rd, REGISTERS)),
                 store.write.en.eq(self._all(self._wiping | (self._writing & retire.write))),
             ]
@@ -146,9 +144,10 @@ class Contexts(wiring.Component):
         return m
 
     def _memory(self, m: Module, name: str, words: int) -> LimbRam:
-        """What is written is registered on its way there."""
-        m.submodules[name] = store = LimbRam(self.jobs * words, lanes=self.lanes, registered=True)
-        m.d.sync += store.write.data.eq(self._word)
+        m.submodules[name] = store = LimbRam(
+            self.jobs * words, lanes=self.lanes, registered=True, late=True
+        )
+        m.d.comb += store.write.data.eq(self._word)
         return store
 
     def _all(self, enable: Value) -> Value:
@@ -177,8 +176,6 @@ class Contexts(wiring.Component):
             self.early_digits.eq(store.read),
             store.read_addr.eq(Cat(step, self.digits_job)),
             self.words.digits.eq(late),
-        ]
-        m.d.sync += [
             store.write.addr.eq(write_at),
             store.write.en.eq(self._all(self._wiping | writes)),
         ]
@@ -200,8 +197,9 @@ class Contexts(wiring.Component):
             self.words.outbox.eq(store.read),
             self.outbox_limb.eq(limb),
             self.digest_taken.eq(digest.enable & ~writes),
+            store.write.en.eq(self._all(writes)),
+            store.write.addr.eq(write_at),
         ]
-        m.d.sync += [store.write.en.eq(self._all(writes)), store.write.addr.eq(write_at)]
         m.d.sync += [read.eq(Cat(reads, read)), self.outbox_damaged.eq(altered.any())]
         differs.append(store.differs & read[1].replicate(len(store.differs)))
         m.d.sync += digest.eq(0)
@@ -209,7 +207,7 @@ class Contexts(wiring.Component):
             m.d.sync += digest.eq(self.digest)
         lane, step = place(digest.limb, self.lanes)
         with m.If(~writes):
-            m.d.sync += [
+            m.d.comb += [
                 store.write.addr.eq(_at(step, C(0, 1), OUTBOX_WORDS, digest.job)),
                 store.write.data.eq(digest.data.replicate(self.lanes)),
                 store.write.en.eq(lane & self._all(digest.enable)),
@@ -224,14 +222,12 @@ class Contexts(wiring.Component):
         m.d.comb += [
             store.read_addr.eq(read_at),
             self.words.inbox.eq(store.read),
-        ]
-        m.d.sync += [
             store.write.addr.eq(wipe_at),
             store.write.en.eq(self._all(self._wiping)),
             store.write.data.eq(inbox.data.replicate(self.lanes)),
         ]
         with m.If(inbox.enable):
-            m.d.sync += [
+            m.d.comb += [
                 store.write.addr.eq(_at(step, inbox.index, INBOX_WORDS, inbox.job)),
                 store.write.en.eq(lane),
             ]

@@ -15,7 +15,7 @@ class Stages:
     """
 
     def __init__(self, m: Module, issue: Issue, slots: int, count: int) -> None:
-        self._m = m
+        self._m, self.slots = m, slots
         self.valid, self.slot = [issue.valid], [issue.slot]
         for i in range(1, count):
             self.valid.append(Signal(name=f"valid{i}"))

@@ -163,19 +163,21 @@ class Inverter(wiring.Component):
             for i in range(1, len(group)):
                 m.d.sync += group[i].eq(group[i - 1])
         written = self._limbs(m, slots, controls)
-        self._visit(m, infos[-1], done, infos[0], controls[0], written)
+        self._visit(m, infos[-2:], done, infos[0], controls[0], written)
         return m
 
     def _visit(
         self,
         m: Module,
-        info: data.View,
+        infos: list[data.View],
         done: Signal,
         after: data.View,
         control: data.View,
         written: list[data.View],
     ) -> None:
-        """Decide what happens to the slot in turn."""
+        """Decide what happens to the slot in turn, the last of ``infos``; whether it swaps, a clock
+        before, where the first of them is."""
+        before, info = infos
         low_layout = data.StructLayout({"f": 1, "g": 1, "d": 1, "e": 1})
         low: data.View = Signal(low_layout, name="low3")
         m.d.comb += [
@@ -187,6 +189,8 @@ class Inverter(wiring.Component):
         for i in range(LIMBS, SLOTS):
             low, earlier = Signal(low_layout, name=f"low{i}"), low
             m.d.sync += low.eq(earlier)
+        swap, swaps = Signal(), before.busy & (before.phase == _Phase.STEP) & before.zeta[-1]
+        m.d.sync += swap.eq(swaps & earlier.g)
         sign_e = Signal()
         m.d.sync += sign_e.eq(written[-1].e[-1])
 
@@ -194,12 +198,11 @@ class Inverter(wiring.Component):
         steps = info.busy & (info.phase == _Phase.STEP)
         is_sign = info.busy & (info.phase == _Phase.SIGN)
         is_range = info.busy & (info.phase == _Phase.RANGE)
-        odd, swap = low.g & steps, Signal()
+        odd = low.g & steps
         sign_x = info.sign_d ^ negative
         both = ~sign_e & ~(odd & sign_x)
         load, leaving = Signal(), Signal()
         m.d.comb += [
-            swap.eq(odd & negative),
             self.request.ready.eq(~info.busy),
             load.eq(self.request.valid & self.request.ready),
             self.done.valid.eq(done),

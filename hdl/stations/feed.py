@@ -61,7 +61,7 @@ class Feed(wiring.Component):
     alarm : Out({enable, job})
         A secret, public key or digest that the job needs is not what was stored.
 
-    Timing: a word is read in 7 clocks, from the outbox in as many as that takes, and leaves in 5 if
+    Timing: a word is read in 8 clocks, from the outbox in as many as that takes, and leaves in 5 if
     the lane takes it.
 
     Security: all that is read here is secret but the public key and the outbox. A word has left its
@@ -184,16 +184,12 @@ class Feed(wiring.Component):
         """Read ``part`` into ``word`` while ``asking``; ``found`` with its last limb."""
         secret, public, outbox, record = self.secret, self.public, self.outbox, self.record
         asked, arrived = Signal(range(LIMBS + 1)), Signal(range(LIMBS))
-        wants, taken, arrives, stored, comes = (*(Signal() for _ in range(4)), Signal(2))
+        wants, taken, arrives, stored, comes = (*(Signal() for _ in range(4)), Signal(3))
+        never_refused = (part == _Part.SECRET) | (part == _Part.PUBLIC)
         limb, damaged, kept = Signal(LIMB_BITS), Signal(), Signal(LIMB_BITS)
         m.d.comb += [
             wants.eq(asking & (asked != LIMBS)),
-            taken.eq(secret.en | public.want | (outbox.want & self.outbox_taken)),
-            secret.slot.eq(record.slot),
-            secret.index.eq(keystore.Word.RAW),
-            secret.limb.eq(asked),
-            public.slot.eq(record.slot),
-            public.limb.eq(asked),
+            taken.eq(wants & (never_refused | self.outbox_taken)),
             outbox.job.eq(self.record_job),
             outbox.index.eq(part == _Part.Y),
             outbox.limb.eq(asked),
@@ -203,25 +199,23 @@ class Feed(wiring.Component):
             found.eq(stored & arrived.all()),
             self.alarm.enable.eq(stored & damaged),
         ]
-        with m.If(record.kind == Kind.SIGN_ED25519):
-            m.d.comb += secret.index.eq(keystore.Word.PREFIX)
+        is_edwards = record.kind == Kind.SIGN_ED25519
         with m.Switch(part):
             with m.Case(_Part.SECRET):
-                m.d.comb += [
-                    secret.en.eq(wants),
-                    limb.eq(self.secret_limb),
-                    damaged.eq(self.secret_damaged),
-                ]
+                m.d.comb += [limb.eq(self.secret_limb), damaged.eq(self.secret_damaged)]
             with m.Case(_Part.PUBLIC):
-                m.d.comb += [
-                    public.want.eq(wants),
-                    limb.eq(self.public_limb),
-                    damaged.eq(self.public_damaged),
-                ]
+                m.d.comb += [limb.eq(self.public_limb), damaged.eq(self.public_damaged)]
             with m.Default():
                 m.d.comb += outbox.want.eq(wants)
         m.d.sync += [
-            comes.eq(Cat(secret.en | public.want, comes)),
+            secret.en.eq(wants & (part == _Part.SECRET)),
+            secret.slot.eq(record.slot),
+            secret.index.eq(Mux(is_edwards, keystore.Word.PREFIX, keystore.Word.RAW)),
+            secret.limb.eq(asked),
+            public.want.eq(wants & (part == _Part.PUBLIC)),
+            public.slot.eq(record.slot),
+            public.limb.eq(asked),
+            comes.eq(Cat(wants & never_refused, comes)),
             stored.eq(arrives),
             kept.eq(Mux(arrives, limb, 0)),
         ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Value
-from amaranth.lib import data
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, stream
 
 from .. import keystore
 from ..engine.isa import LIMB_BITS, LIMBS, OUTBOX_WORDS, WORD_BITS
+from ..stream import registered
 
 
 def reverse_bytes(value: Value) -> Cat:
@@ -31,3 +34,38 @@ def outbox_read_layout(jobs: int) -> data.StructLayout:
     return data.StructLayout(
         {"want": 1, "job": range(jobs), "index": range(OUTBOX_WORDS), "limb": range(LIMBS)}
     )
+
+
+def share_outbox(m: Module, users: tuple[Any, ...], engine: Any) -> None:
+    """Let stations read the engine's outbox, an earlier one of ``users`` first.
+
+    Wishes and limbs are registered on their way: no station waits for the engine in the same clock.
+    """
+    wish = data.StructLayout({"outbox": users[0].outbox.shape(), "owner": len(users)})
+    wishes = stream.Signature(wish).create()
+    for i, user in enumerate(users):
+        with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
+            m.d.comb += [
+                wishes.valid.eq(1),
+                wishes.payload.outbox.eq(user.outbox),
+                wishes.payload.owner.eq(1 << i),
+                user.outbox_taken.eq(wishes.ready),
+            ]
+    asked = registered(m, wishes)
+    m.d.comb += asked.ready.eq(engine.outbox_taken)
+    for name in ("job", "index", "limb"):
+        m.d.comb += engine.outbox[name].eq(asked.payload.outbox[name])
+    arriving, found = Signal(len(users)), Signal(len(users))
+    limb, damaged = Signal.like(engine.outbox_limb), Signal()
+    taken = asked.valid & asked.ready
+    m.d.sync += [
+        arriving.eq(asked.payload.owner & taken.replicate(len(users))),
+        found.eq(arriving),
+        limb.eq(engine.outbox_limb),
+        damaged.eq(engine.outbox_damaged),
+    ]
+    for i, user in enumerate(users):
+        m.d.sync += user.outbox_found.eq(found[i])
+        m.d.comb += user.outbox_limb.eq(limb)
+        if hasattr(user, "outbox_damaged"):
+            m.d.comb += user.outbox_damaged.eq(damaged)

@@ -66,18 +66,18 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=62, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=63, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
 
-MID = Size(6, interval=4, latency=59, slots=15, jobs=32, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
+MID = Size(6, interval=4, latency=60, slots=15, jobs=32, sha512_lanes=1, ecdsa_lanes=1, inverters=1)
 """The profile ``mid``: :data:`intaglio.hdl.profiles.MID`."""
 
 FULL = Size(
     5,
     interval=4,
-    latency=58,
+    latency=59,
     slots=15,
     jobs=64,
     sha512_lanes=1,
@@ -88,7 +88,7 @@ FULL = Size(
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
-FEED_CLOCKS = {"nonce": 31, "secret": 16, "point": 38}
+FEED_CLOCKS = {"nonce": 31, "secret": 17, "point": 39}
 """Clocks in which the Feed station reads and hands over what a lane hashes first: an ECDSA key and
 a digest; the prefix of an Ed25519 key; R and the public key."""
 
