@@ -1,6 +1,6 @@
-"""Where the multipliers go: beside those whose products they are added to.
+"""Where multipliers and block RAMs go: beside those that they have to do with.
 
-A placer moves one multiplier at a time, and where nearly all are taken it cannot sort them.
+A placer moves one at a time, and where nearly all are taken it cannot sort them.
 """
 
 from __future__ import annotations
@@ -30,17 +30,57 @@ _ROWS: dict[str, tuple[tuple[int, ...], list[int]]] = {
 """Of each size of ECP5, the rows with DSP blocks and the columns these begin in, as in the tile
 grids of Project Trellis, https://github.com/YosysHQ/prjtrellis-db."""
 
+_RAM_ROWS = {"85F": (46, 70)}
+"""Of a size of ECP5 with room for large comb tables, two of the rows with block RAMs: that beside
+most multipliers, and another."""
+_RAM_SPACING = 2
+"""Columns from a block RAM to the next of a group of four, which begin as the DSP blocks do."""
+
+_FREE = re.compile(r"\.(?:combs|programs)\d+\.")
+"""Block RAMs that may be anywhere: there are registers on the way to them."""
+_OF_BARREL = re.compile(r"\.barrel\d+\.")
+_NUMBERS = re.compile(r"(\d+)")
 _MULTIPLIER = re.compile(rf"\b{NAME}((?:_\d+)+)\.")
 
 
 def settle(netlist: Mapping[str, Any], device: str) -> None:
-    """Give each hardware multiplier of a ``netlist``, as yosys writes it, a site of its own.
+    """Give hardware multipliers and some block RAMs of a ``netlist``, as yosys writes it, a site of
+    their own. ``device`` is a part of :attr:`.Board.device`'s form."""
+    settle_multipliers(netlist, device)
+    settle_rams(netlist, device)
+
+
+def settle_rams(netlist: Mapping[str, Any], device: str) -> None:
+    """Give a block RAM a site, unless it is one of those that may be anywhere.
+
+    Those of barrels are in the middle of one row, the others in the middle of another, both in the
+    order of their names: comb tables would take the sites between them. If a row has too few, the
+    placer finds some for the rest; so it does for all where there is no room for large tables.
+    """
+    size = device.split("-")[1]
+    if size not in _RAM_ROWS:
+        return
+    groups: tuple[list[Any], list[Any]] = ([], [])
+    for module in netlist["modules"].values():
+        for name, cell in module["cells"].items():
+            if cell["type"] == "DP16KD" and not _FREE.search(name):
+                parts = [int(p) if p.isdigit() else p for p in _NUMBERS.split(name)]
+                groups[not _OF_BARREL.search(name)].append((parts, cell))
+    sites = [(first + _RAM_SPACING * n, n) for first in _ROWS[size][1] for n in range(4)]
+    for row, group in zip(_RAM_ROWS[size], groups, strict=True):
+        start = (len(sites) - len(group)) // 2
+        group.sort(key=lambda item: item[0])
+        for (_, cell), (column, n) in zip(group, sites[max(start, 0) :], strict=False):
+            cell["attributes"]["BEL"] = f"X{column}/Y{row}/EBR{n}"
+
+
+def settle_multipliers(netlist: Mapping[str, Any], device: str) -> None:
+    """Give each hardware multiplier a site.
 
     Those of a product are in the order of their names, see
     :func:`intaglio.hdl.field.karatsuba.multiply`, from west to east. All are in the fewest rows
     that have room, but each product in a row of its own if there are as many rows, and a like
     number in each; if they are more than sites, none is given any, and place and route will say so.
-    ``device`` is a part of :attr:`.Board.device`'s form.
     """
     cells = {
         (name[: found.start()], tuple(map(int, found[1].split("_")[1:]))): cell

@@ -8,6 +8,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect
 
 from ..blockram import BlockRom
@@ -161,18 +162,19 @@ class Engine(wiring.Component):
         ]
 
     def _wipe(self, m: Module, n: int, barrel: Barrel) -> None:
-        """Each barrel keeps one job that it zeroises."""
-        wipe = barrel.wipe
-        with m.If(wipe.valid & wipe.ready):
-            m.d.sync += wipe.valid.eq(0)
-        with m.If(self.wipe.valid & (self._owner(self.wipe.payload.job) == n)):
-            m.d.comb += self.wipe.ready.eq(~wipe.valid)
-            with m.If(~wipe.valid):
-                m.d.sync += [
-                    wipe.valid.eq(1),
-                    wipe.payload.job.eq(self.wipe.payload.job),
-                ]
+        """Each barrel keeps the jobs that it is to zeroise, so that none waits for another's."""
+        wipe, job = barrel.wipe, self.wipe.payload.job
+        local = barrel.wipe.payload.job
+        m.submodules[f"wipes{n}"] = queue = SyncFIFOBuffered(width=len(local), depth=self.share)
+        is_its = self._owner(job) == n
+        with m.If(is_its):
+            m.d.comb += self.wipe.ready.eq(queue.w_rdy)
         m.d.comb += [
+            queue.w_data.eq(job[: len(local)]),
+            queue.w_en.eq(self.wipe.valid & is_its),
+            local.eq(queue.r_data),
+            wipe.valid.eq(queue.r_rdy),
+            queue.r_en.eq(wipe.ready),
             getattr(self, f"wiped_{n}").eq(wipe.valid & wipe.ready),
             getattr(self, f"wiping_{n}").eq(self._global(wipe.payload.job, n)),
         ]

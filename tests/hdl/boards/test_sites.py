@@ -108,3 +108,34 @@ def test_every_board_has_sites() -> None:
             found = netlist((34, 34))
             sites.settle(found, board.device)
             assert len(bels(found)) == 3
+
+
+def rams(*names: str) -> dict[str, Any]:
+    """A netlist of block RAMs."""
+    cells = {name: {"type": "DP16KD", "attributes": {}} for name in names}
+    return {"modules": {"top": {"cells": cells}}}
+
+
+def test_block_rams_of_barrels_and_stations_are_in_a_row_each() -> None:
+    barrel = [f"core.engine.barrel0.words.block0_{start}" for start in (0, 18, 36, 126)]
+    stations = ["core.keys.publics.block0_0", "core.pool.links.0.0"]
+    free = ["core.engine.combs0.rom.block0_2", "core.engine.programs0.block0_0"]
+    found = rams(*reversed(barrel), *stations, *free)
+    sites.settle(found, PARTS[-1])
+    cells = found["modules"]["top"]["cells"]
+    at = {name: cell["attributes"].get("BEL") for name, cell in cells.items()}
+    assert [at[name] for name in free] == [None, None]
+    columns = []
+    for name in barrel + stations:
+        x, y, n = map(int, re.fullmatch(r"X(\d+)/Y(\d+)/EBR(\d)", at[name]).groups())
+        assert y == (46 if name in barrel else 70)
+        assert (x - 2 * n) % 9 in (4, 69 % 9)
+        columns.append(x)
+    assert columns[:4] == sorted(columns[:4])
+    assert columns[4] < columns[5]
+
+
+def test_block_rams_are_left_alone_where_tables_are_small() -> None:
+    found = rams("core.engine.barrel0.words.block0_0", "core.keys.publics.block0_0")
+    sites.settle(found, PARTS[1])
+    assert not any(cell["attributes"] for cell in found["modules"]["top"]["cells"].values())
