@@ -103,6 +103,7 @@ BOOKKEEPING = (
     *ENDED,
     *(f"jobs.queue_{station}.storage" for station in ("finish", "invert", "nonce", "sha512")),
     *(f"jobs.queue_engine_{n}.storage" for n in range(PROFILE.barrels)),
+    *(f"engine.wipes{n}.storage" for n in range(PROFILE.barrels)),
 )
 """Who, where, how long and with what status: public, and left as it is."""
 
