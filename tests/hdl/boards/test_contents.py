@@ -80,10 +80,7 @@ def test_blocks_of_a_configuration() -> None:
 
 def test_what_the_core_holds() -> None:
     roms = contents.roms(SMALL)
-    assert {name for name, rom in roms.items() if rom.required} == {
-        "microcode",
-        *(f"comb table, field {i}" for i in range(3)),
-    }
+    assert {name for name, rom in roms.items() if rom.required} == {"microcode", "comb tables"}
     for rom in roms.values():
         columns = rom.columns()
         rebuilt = [
