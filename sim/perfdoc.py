@@ -24,7 +24,8 @@ NAMES = {"ed25519": "Ed25519", "secp256k1": "ECDSA"}
 def rates(
     figures: Sequence[Figures] | None = None, manifests: Sequence[Manifest] | None = None
 ) -> str:
-    """The table of the top README: a line for each profile, device and curve."""
+    """The table of the top README: a line for each profile, device and curve. A build of other
+    gateware than the figures' gives no rates."""
     header = [
         "profile",
         "release check",
@@ -44,6 +45,7 @@ def rates(
 
 def _rates(row: dict[str, Any]) -> Sequence[object]:
     routed = row["device"] is not None
+    fits = routed and not row["stale"]
     return (
         f"`{row['profile']}`",
         row["release_check"],
@@ -53,8 +55,8 @@ def _rates(row: dict[str, Any]) -> Sequence[object]:
         f"{row['bottleneck']} ({row['limits_next']['unit']})",
         f"{row['latency_cycles']:,}",
         row["device"] if routed else "not routed yet",
-        f"{row['fmax_hz'] / 1e6:.1f}" if routed else "",
-        f"{row['signatures_per_second']:,}" if routed else "",
+        f"{row['fmax_hz'] / 1e6:.1f}" if fits else "stale" if routed else "",
+        f"{row['signatures_per_second']:,}" if fits else "",
         f"{link_rate(row['curve'], LINKS['UART, 3 Mbaud']):,}",
         f"`{row['rtl_digest'][:8]}`",
     )
@@ -86,7 +88,7 @@ def limits(
         by_device = [
             f"{built.fmax_hz / best:,.0f} ({built.device}, {built.fmax_hz / 1e6:.1f} MHz)"
             for built in manifests
-            if built.profile == one.profile
+            if built.profile == one.profile and built.rtl_digest == one.rtl_digest
         ]
         lines.append(
             (

@@ -173,6 +173,9 @@ def test_tables_tell_of_builds() -> None:
     table = perfdoc.rates([figures()], [manifest()])
     assert f"| {BOARD.device} | 24.0 | 2,000 |" in table
     assert "not routed yet" in perfdoc.rates([figures()], [])
+    older = manifest(rtl_digest="00" * 16)
+    assert "| stale |  |" in perfdoc.rates([figures()], [older])
+    assert "not routed yet" in perfdoc.limits([figures()], [older])
     limits = perfdoc.limits([figures()], [manifest()])
     assert f"| 700 | 16 | 11,200 | 12,000 | 95.0% | 2,143 ({BOARD.device}" in limits
     assert perfdoc.limits([figures(profile="gone")], []).count("\n") == 1
