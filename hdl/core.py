@@ -145,7 +145,7 @@ class SigningCore(wiring.Component):
         # one lane at a time waits for its head or its operands
         distribute(m, feed.head, [(lane.head, 1) for lane in sha512])
         distribute(m, feed.operands, [(lane.operands, 1) for lane in nonce])
-        connect(m, collect.hashed, jobs.hashed)
+        connect(m, registered(m, collect.hashed), jobs.hashed)
         for n in range(profile.barrels):
             start = registered(m, getattr(jobs, f"engine_{n}"))
             connect(m, start, getattr(engine, f"start_{n}"))

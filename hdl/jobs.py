@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.memory import Memory
@@ -16,7 +18,8 @@ from .engine.issue import start_layout
 from .engine.programs import Program
 from .hash.check import CHECK_BITS
 from .layouts import Status
-from .routes import Kind, Modulus, Station, routes
+from .routes import ENDING, Kind, Modulus, Station, routes
+from .stream import merge
 
 
 def invert_layout(jobs: int) -> data.StructLayout:
@@ -88,12 +91,13 @@ class Jobs(wiring.Component):
     sha512 : Out(stream of {job, second}), nonce : Out(stream of {job, hashed})
     invert : Out(stream of {job, modulus})
     engine_<n> : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
-        Queues of the stations, each barrel being one; each holds every job that may come.
+        Queues of the stations, each barrel being one; each holds every job that may come. In front
+        of a barrel, those :data:`.routes.ENDING` go first.
     record_job_<reader> : In, record_<reader> : Out(record_layout(keys, pages, reader))
         Look a record up, for the others of :data:`READERS`: :data:`LOOKUP_CLOCKS` later.
 
-    Timing: a job moves on in :data:`MOVE_CLOCKS` clocks if no other does. ``status`` is INVALID_KEY
-    if ``ECDSA_SCALAR_D`` faulted, FAULT if anything else did.
+    Timing: a job moves on in :data:`MOVE_CLOCKS` clocks if no other does, a new one in one more.
+    ``status`` is INVALID_KEY if ``ECDSA_SCALAR_D`` faulted, FAULT if anything else did.
     """
 
     LOOKUP_CLOCKS = 2
@@ -136,6 +140,12 @@ class Jobs(wiring.Component):
         m = Module()
         job = Signal(range(self.jobs))
         record = Signal(self._event_record)
+        write = Signal(data.StructLayout({"en": 1, **self.new.payload.shape().members}))
+        m.d.sync += [
+            write.en.eq(self.new.valid & self.new.ready),
+            write.job.eq(self.new.payload.job),
+            write.record.eq(self.new.payload.record),
+        ]
         readers = {"event": (job, record)}
         for name in self._readers:
             readers[name] = getattr(self, f"record_job_{name}"), getattr(self, f"record_{name}")
@@ -146,10 +156,10 @@ class Jobs(wiring.Component):
             m.d.comb += [
                 found.eq(words.read),
                 words.read_addr.eq(reads),
-                words.write.addr.eq(self.new.payload.job),
-                words.write.en.eq(self.new.valid & self.new.ready),
+                words.write.addr.eq(write.job),
+                words.write.en.eq(write.en),
                 *(
-                    words.write.data[field].eq(self.new.payload.record[field])
+                    words.write.data[field].eq(write.record[field])
                     for field in found.shape().members
                 ),
             ]
@@ -227,7 +237,9 @@ class Jobs(wiring.Component):
                 with m.Elif(self.new.valid):
                     m.d.comb += self.new.ready.eq(1)
                     m.d.sync += [job.eq(self.new.payload.job), is_new.eq(1)]
-                    m.next = "read"
+                    m.next = "write"
+            with m.State("write"):
+                m.next = "read"
             with m.State("read"):
                 m.d.sync += alarmed.bit_select(job, 1).eq(0)
                 m.next = "look"
@@ -291,37 +303,47 @@ class Jobs(wiring.Component):
         """Put the event's job into the queue of the station its route names."""
         share = self.jobs // self.barrels
         status = {"status": _status(event.state), "recid": event.state.recid}
-        self._queue(m, event, "sha512", Station.SHA512, {"second": event.step != 0})
-        self._queue(m, event, "nonce", Station.NONCE, {"hashed": event.hashed})
-        self._queue(m, event, "invert", Station.INVERT, {"modulus": event.modulus})
-        self._queue(m, event, "finish", Station.FINISH, status)
-        program = {"key": event.key, "program": event.program}
+        for name, station, fields in (
+            ("sha512", Station.SHA512, {"second": event.step != 0}),
+            ("nonce", Station.NONCE, {"hashed": event.hashed}),
+            ("invert", Station.INVERT, {"modulus": event.modulus}),
+            ("finish", Station.FINISH, status),
+        ):
+            goes = event.valid & (event.station == station)
+            self._queue(m, name, getattr(self, name), event.job, goes, fields, self.jobs)
+        ends = Cat(event.program == program for program in ENDING).any()
+        fields = {"key": event.key, "program": event.program}
         for n in range(self.barrels):
-            is_its = event.job >> (share - 1).bit_length() == n
-            self._queue(m, event, f"engine_{n}", Station.ENGINE, program, is_its, depth=share)
+            start = getattr(self, f"engine_{n}")
+            goes = event.valid & (event.station == Station.ENGINE)
+            goes &= event.job >> (share - 1).bit_length() == n
+            sources = []
+            for kind, chosen in (("end", ends), ("engine", ~ends)):
+                source, name = start.signature.create(), f"{kind}_{n}"
+                self._queue(m, name, source, event.job, goes & chosen, fields, share)
+                sources.append(source)
+            merge(m, sources, start)
 
     def _queue(
         self,
         m: Module,
-        event: data.View,
         name: str,
-        station: Station,
+        output: Any,
+        job: Value,
+        goes: Value,
         fields: dict[str, Value],
-        is_its: Value | int = 1,
-        *,
-        depth: int | None = None,
+        depth: int,
     ) -> None:
-        """The queue in front of a station."""
-        output = getattr(self, name)
+        """A job that ``goes`` there waits in a queue, whose first is offered as ``output``."""
         item = Signal(output.payload.shape(), name=f"item_{name}")
         m.submodules[f"queue_{name}"] = queue = SyncFIFOBuffered(
-            width=len(item.as_value()), depth=depth or self.jobs
+            width=len(item.as_value()), depth=depth
         )
         m.d.comb += [item[field].eq(value) for field, value in fields.items()]
         m.d.comb += [
-            item.job.eq(event.job),
+            item.job.eq(job),
             queue.w_data.eq(item),
-            queue.w_en.eq(event.valid & (event.station == station) & is_its),
+            queue.w_en.eq(goes),
             output.payload.eq(queue.r_data),
             output.valid.eq(queue.r_rdy),
             queue.r_en.eq(output.ready),

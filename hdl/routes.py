@@ -84,6 +84,15 @@ ROUTES: dict[Kind, tuple[Step, ...]] = {
 Public: nothing of a key or message decides a step.
 """
 
+ENDING = (
+    Program.ED25519_POINT,
+    Program.ED25519_FINISH,
+    Program.ECDSA_POINT,
+    Program.ECDSA_FINISH,
+)
+"""Short programs of jobs near their ends, which go before others that wait for the engine: so jobs
+leave, and new ones come to hash lanes and inverters while there is work for the engine."""
+
 _AGAIN: dict[Kind, tuple[Step, ...]] = {
     kind: ((Station.ENGINE, again), (Station.ENGINE, comb), (Station.ENGINE, agree))
     for kind, again, comb, agree in (

@@ -6,6 +6,7 @@ A placer moves one at a time, and where nearly all are taken it cannot sort them
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,15 +31,16 @@ _ROWS: dict[str, tuple[tuple[int, ...], list[int]]] = {
 """Of each size of ECP5, the rows with DSP blocks and the columns these begin in, as in the tile
 grids of Project Trellis, https://github.com/YosysHQ/prjtrellis-db."""
 
-_RAM_ROWS = {"85F": (46, 70)}
-"""Of a size of ECP5 with room for large comb tables, two of the rows with block RAMs: that beside
-most multipliers, and another."""
+_RAM_ROWS = {"85F": (22, 46, 70)}
+"""Of a size of ECP5 with room for large comb tables, rows with block RAMs: each but the last is
+between two with DSP blocks."""
 _RAM_SPACING = 2
 """Columns from a block RAM to the next of a group of four, which begin as the DSP blocks do."""
 
 _FREE = re.compile(r"\.(?:combs|programs)\d+\.")
-"""Block RAMs that may be anywhere: there are registers on the way to them."""
-_OF_BARREL = re.compile(r"\.barrel\d+\.")
+"""Block RAMs that may be anywhere. There are registers on the way to combs; programs are few."""
+_BARREL = re.compile(r"\.barrel(\d+)\.")
+_NO_BARREL = sys.maxsize
 _NUMBERS = re.compile(r"(\d+)")
 _MULTIPLIER = re.compile(rf"\b{NAME}((?:_\d+)+)\.")
 
@@ -53,21 +55,25 @@ def settle(netlist: Mapping[str, Any], device: str) -> None:
 def settle_rams(netlist: Mapping[str, Any], device: str) -> None:
     """Give a block RAM a site, unless it is one of those that may be anywhere.
 
-    Those of barrels are in the middle of one row, the others in the middle of another, both in the
-    order of their names: comb tables would take the sites between them. If a row has too few, the
-    placer finds some for the rest; so it does for all where there is no room for large tables.
+    Those of each barrel are in the middle of a row beside its multipliers, the others in the middle
+    of the last row, in the order of their names: comb tables would take the sites between them. If
+    a row has too few, the placer finds some for the rest; so it does for all where there is no room
+    for large tables or no row for each barrel.
     """
     size = device.split("-")[1]
-    if size not in _RAM_ROWS:
-        return
-    groups: tuple[list[Any], list[Any]] = ([], [])
+    groups: dict[int, list[tuple[list[int | str], Any]]] = {}
     for module in netlist["modules"].values():
         for name, cell in module["cells"].items():
             if cell["type"] == "DP16KD" and not _FREE.search(name):
+                barrel = _BARREL.search(name)
                 parts = [int(p) if p.isdigit() else p for p in _NUMBERS.split(name)]
-                groups[not _OF_BARREL.search(name)].append((parts, cell))
+                owner = int(barrel[1]) if barrel else _NO_BARREL
+                groups.setdefault(owner, []).append((parts, cell))
+    rows = _RAM_ROWS.get(size, ())
+    if not 0 < len(groups) <= len(rows):
+        return
     sites = [(first + _RAM_SPACING * n, n) for first in _ROWS[size][1] for n in range(4)]
-    for row, group in zip(_RAM_ROWS[size], groups, strict=True):
+    for row, (_, group) in zip(rows[-len(groups) :], sorted(groups.items()), strict=True):
         start = (len(sites) - len(group)) // 2
         group.sort(key=lambda item: item[0])
         for (_, cell), (column, n) in zip(group, sites[max(start, 0) :], strict=False):

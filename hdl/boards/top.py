@@ -133,11 +133,11 @@ class BoardTop(Elaboratable):
 
     def _blink(self, m: Module, platform: LatticePlatform, busy: Signal) -> None:
         half = round(BLINK_S / 2 * self.board.clock_hz)
-        timer, beat, working, lit = Signal(range(half)), Signal(), Signal(), Signal()
-        m.d.sync += timer.eq(timer + 1)
+        timer, beat, works, working, lit = Signal(range(half)), *(Signal() for _ in range(4))
+        m.d.sync += [timer.eq(timer + 1), works.eq(busy)]
         with m.If(timer == half - 1):
             m.d.sync += [timer.eq(0), beat.eq(~beat), working.eq(0)]
-        with m.If(busy):
+        with m.If(works):
             m.d.sync += working.eq(1)
         m.d.sync += lit.eq(beat | working)
         name, number = self.board.led

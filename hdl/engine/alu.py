@@ -246,7 +246,8 @@ class Alu(wiring.Component):
         # of the middle sum, what is left above 2^256 or 2^255
         time = middle.time + serial.digits - 1
         control = self._control(middle.time)
-        ending = serial.last(middle.time) & control.fold
+        ending = Signal()
+        m.d.sync += ending.eq(serial.last(middle.time - 1) & self._control(middle.time - 1).fold)
         splits = Mux(control.secp256k1, accumulator[split:], accumulator[split - 1 :])
         bound = max(fold.middle_bound >> fold.split2 for fold in FOLDS.values()) + 1
         over = Signal((bound - 1).bit_length(), name="over")

@@ -230,7 +230,7 @@ class EcdsaLane(wiring.Component):
 
     Timing
     ------
-    8 clocks for the operands or, beside them, 69 a block of the message and at most 5;
+    9 clocks for the operands or, beside them, 69 a block of the message and at most 5;
     :data:`~intaglio.hdl.hash.rfc6979.LOAD_CLOCKS`, the order's ``latency`` there and 1, to the
     first word of the result, if operands and pool are never late (measured: README of this folder).
     A word a clock; the next request is taken :data:`~intaglio.hdl.hash.rfc6979.WIPE_CLOCKS` after
@@ -270,6 +270,7 @@ class EcdsaLane(wiring.Component):
         z = Signal(LIMBS * LIMB_BITS)
         check = Signal(CHECK_BITS)
         index, gives_z, free = Signal(range(256 // WORD_BITS)), Signal(), Signal()
+        begins, enters, entering = Signal(), Signal(), Signal(LIMB_BITS)
         clears, words = Signal(), _words(m, self.result)
         m.d.comb += [
             generator.request.p.x.eq(x),
@@ -288,31 +289,33 @@ class EcdsaLane(wiring.Component):
         hashing, read = Signal(), C(0, CHECK_BITS)
         if self.messages:
             read = self._message(m, sha, hashing)
-        m.d.sync += clears.eq(0)
+        # wide registers are told by one of their own, not by the state
+        m.d.comb += begins.eq(self.request.valid & free)
+        m.d.sync += [
+            clears.eq(0),
+            enters.eq(self.operands.valid & self.operands.ready),
+            entering.eq(self.operands.payload),
+        ]
+        with m.If(begins):
+            m.d.sync += [job.eq(self.request.p.job), check.eq(0)]
+            if self.messages:
+                m.d.sync += hashing.eq(~self.request.p.hashed)
         with m.If(clears):
             m.d.sync += [x.eq(0), z.eq(0)]
+        with m.If(enters):
+            m.d.sync += [x.eq(Cat(x, z)[LIMB_BITS:]), z.eq(Cat(z, entering)[LIMB_BITS:])]
         with m.If(gives_z):
             m.d.comb += words.p.word.eq(z.word_select(index, WORD_BITS))
         with m.FSM():
             with m.State("idle"):
                 m.d.sync += free.eq(generator.idle & ~self.result.valid)
-                with m.If(self.request.valid & self.request.ready):
-                    m.d.sync += [
-                        free.eq(0),
-                        job.eq(self.request.p.job),
-                        check.eq(0),
-                    ]
-                    if self.messages:
-                        m.d.sync += hashing.eq(~self.request.p.hashed)
+                with m.If(begins):
+                    m.d.sync += free.eq(0)
                     m.next = "operands"
             with m.State("operands"):
-                m.d.comb += self.operands.ready.eq(1)
-                with m.If(self.operands.valid):
-                    m.d.sync += [
-                        x.eq(Cat(x, z)[LIMB_BITS:]),
-                        z.eq(Cat(z, self.operands.payload)[LIMB_BITS:]),
-                        index.eq(index + 1),
-                    ]
+                m.d.comb += self.operands.ready.eq(~enters | (index != 2 * LIMBS - 1))
+                with m.If(enters):
+                    m.d.sync += index.eq(index + 1)
                     with m.If(index == 2 * LIMBS - 1):
                         m.d.sync += index.eq(0)
                         m.next = "nonce"

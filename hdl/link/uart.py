@@ -8,7 +8,10 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import Component, In, Out
 
 SYNC_STAGES = 2
-"""Flip-flops between the pin and the receiver's logic."""
+"""Flip-flops that make a level of a pin safe to look at."""
+
+_STAGES = SYNC_STAGES + 1
+"""And those between the pin and a receiver: the last is beside what looks, far from the pin."""
 
 
 def _check(clocks_per_bit: int) -> int:
@@ -54,7 +57,7 @@ class UartReceiver(Component):
     @property
     def latency(self) -> int:
         """Clocks from the first clock of a start bit at the pin to the byte on ``o``."""
-        return SYNC_STAGES + 9 * self.clocks_per_bit + (self.clocks_per_bit - 1) // 2 + 1
+        return _STAGES + 9 * self.clocks_per_bit + (self.clocks_per_bit - 1) // 2 + 1
 
     def elaborate(self, platform: Any) -> Elaboratable:
         m = Module()
@@ -62,7 +65,7 @@ class UartReceiver(Component):
         timer = Signal(range(self.clocks_per_bit))
         bits_left = Signal(range(10))
         shift = Signal(8)
-        m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1, stages=SYNC_STAGES)
+        m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1, stages=_STAGES)
 
         m.d.comb += self.o.payload.eq(shift)
         m.d.sync += [self.o.valid.eq(0), self.error.eq(0), timer.eq(timer - 1)]

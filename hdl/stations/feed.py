@@ -107,6 +107,12 @@ class Feed(wiring.Component):
         self._offer(m, job, second, hashed)
         self._read(m, part, word, asking, found)
         free = self._send(m, sends, signs, word, sent)
+        # as they were a clock ago: a job that is offered stays, and so does a lane that is free
+        hashes, draws = Signal(), Signal()
+        m.d.sync += [
+            hashes.eq(self.sha512_jobs.valid & self.sha512.ready),
+            draws.eq(self.nonce_jobs.valid & self.nonce.ready),
+        ]
         with m.FSM() as fsm:
             m.d.comb += asking.eq(fsm.ongoing("read"))
             with m.State("idle"):
@@ -120,10 +126,10 @@ class Feed(wiring.Component):
                 # some lanes take digests only
                 m.d.comb += self.nonce.payload.hashed.eq(ecdsa.hashed)
                 # a lane that is free gets a job; the other need not wait for it
-                with m.If(free & self.sha512_jobs.valid & self.sha512.ready):
+                with m.If(free & hashes):
                     m.d.comb += self.sha512_jobs.ready.eq(1)
                     m.next = "look"
-                with m.Elif(free & self.nonce_jobs.valid & self.nonce.ready):
+                with m.Elif(free & draws):
                     m.d.comb += self.nonce_jobs.ready.eq(1)
                     m.d.sync += [
                         job.eq(ecdsa.job),

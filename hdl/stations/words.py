@@ -39,17 +39,27 @@ def outbox_read_layout(jobs: int) -> data.StructLayout:
 def share_outbox(m: Module, users: tuple[Any, ...], engine: Any) -> None:
     """Let stations read the engine's outbox, an earlier one of ``users`` first.
 
-    Wishes and limbs are registered on their way: no station waits for the engine in the same clock.
+    Wishes and limbs are registered on their way, the wishes before they are compared and after: no
+    station waits for another or for the engine in the same clock.
     """
-    wish = data.StructLayout({"outbox": users[0].outbox.shape(), "owner": len(users)})
-    wishes = stream.Signature(wish).create()
-    for i, user in enumerate(users):
-        with m.If(user.outbox.want) if i == 0 else m.Elif(user.outbox.want):
+    shape = users[0].outbox.shape()
+    wishes = stream.Signature(data.StructLayout({"outbox": shape, "owner": len(users)})).create()
+    waiting = []
+    for user in users:
+        wish = stream.Signature(shape).create()
+        m.d.comb += [
+            wish.valid.eq(user.outbox.want),
+            wish.payload.eq(user.outbox),
+            user.outbox_taken.eq(wish.ready),
+        ]
+        waiting.append(registered(m, wish))
+    for i, wish in enumerate(waiting):
+        with m.If(wish.valid) if i == 0 else m.Elif(wish.valid):
             m.d.comb += [
                 wishes.valid.eq(1),
-                wishes.payload.outbox.eq(user.outbox),
+                wishes.payload.outbox.eq(wish.payload),
                 wishes.payload.owner.eq(1 << i),
-                user.outbox_taken.eq(wishes.ready),
+                wish.ready.eq(wishes.ready),
             ]
     asked = registered(m, wishes)
     m.d.comb += asked.ready.eq(engine.outbox_taken)

@@ -26,10 +26,10 @@ SHA512_JOB = data.StructLayout({"job": range(JOBS), "second": 1})
 NONCE_JOB = data.StructLayout({"job": range(JOBS), "hashed": 1})
 SHA512 = sha512_request_layout((JOBS - 1).bit_length(), (PAGES - 1).bit_length())
 NONCE = ecdsa_request_layout((JOBS - 1).bit_length(), (PAGES - 1).bit_length())
-OUTBOX_CLOCKS = 3
+OUTBOX_CLOCKS = 4
 """From a wish that is taken to its limb."""
-LANE_CLOCKS = 2
-"""Clocks of ``FEED_CLOCKS`` that are the lane's: its request taken, its first word."""
+LANE_CLOCKS = 3
+"""Clocks of ``FEED_CLOCKS`` that are the lane's: its request, and two for its first word."""
 
 
 @dataclass

@@ -58,6 +58,10 @@ class Port:
         self.free_from, self._last = clock + self.clocks, user
 
 
+_Offer = tuple[int, Sequence[bool], Event]
+"""A program: since when it is offered, what of it reads a table, what fires when it is done."""
+
+
 class Barrel:
     """Issue queues, pipeline and wiping, exact to the clock.
 
@@ -79,7 +83,8 @@ class Barrel:
         self._reading: deque[tuple[int, int]] = deque()
         self._others: deque[tuple[int, int]] = deque()
         self._flight: deque[tuple[int, int]] = deque()
-        self._offers: deque[tuple[int, Sequence[bool], Event]] = deque()
+        # those that go first, and the others
+        self._offers: tuple[deque[_Offer], deque[_Offer]] = deque(), deque()
         self._wipes: deque[tuple[int, Event]] = deque()
         self._wipe_left = self.wipe_clocks
         self._issue_from = self._enter_from = self._wipe_from = 0
@@ -90,14 +95,10 @@ class Barrel:
         """Offer a program from ``clock`` on; fires when it is done.
 
         ``program`` says of each instruction whether it reads a comb table. Offers are taken in
-        order, but one that is ``first`` goes before all that still wait.
+        order, but those that are ``first`` before the others.
         """
         done = Event()
-        offer = (clock, program, done)
-        if first:
-            self._offers.appendleft(offer)
-        else:
-            self._offers.append(offer)
+        self._offers[not first].append((clock, program, done))
         return done
 
     def wipe(self, clock: int) -> Event:
@@ -123,13 +124,18 @@ class Barrel:
             others = max(self._others[0][0], self._issue_from)
         return reading, others
 
+    def _enter_clock(self) -> float:
+        """When a program could enter."""
+        offered = min((offers[0][0] for offers in self._offers if offers), default=inf)
+        return max(offered, self._enter_from)
+
     def next_clock(self) -> float:
         """The next clock in which something happens."""
         clock = min(self._issue_clocks())
         if self._flight:
             clock = min(clock, self._flight[0][0])
-        if self._offers and self._free:
-            clock = min(clock, max(self._offers[0][0], self._enter_from))
+        if self._free:
+            clock = min(clock, self._enter_clock())
         if self._wipes:
             clock = min(clock, self._wipe_end())
         return clock
@@ -149,8 +155,9 @@ class Barrel:
             self._note("issue", clock, slot)
         if self._flight and self._flight[0][0] == clock:
             self._retire(clock, self._flight.popleft()[1])
-        elif self._offers and self._free and max(self._offers[0][0], self._enter_from) == clock:
-            _, program, done = self._offers.popleft()
+        elif self._free and self._enter_clock() == clock:
+            first, others = self._offers
+            _, program, done = (first if first and first[0][0] <= clock else others).popleft()
             slot = self._free.popleft()
             self._left[slot], self._done[slot] = program, done
             self._enter(clock, slot)

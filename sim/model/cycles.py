@@ -28,7 +28,7 @@ from intaglio.hdl.field.inverter import SLOTS as INVERTER_SLOTS
 from intaglio.hdl.field.inverter import Inverter
 from intaglio.hdl.hash import rfc6979
 from intaglio.hdl.hash.sha2 import block_clocks
-from intaglio.hdl.routes import Kind, Station, routes
+from intaglio.hdl.routes import ENDING, Kind, Station, routes
 from intaglio.params import SECP256K1
 from intaglio.wire import ReleaseCheck
 
@@ -66,7 +66,7 @@ class Size:
 
 
 SMALL = Size(
-    4, interval=16, latency=63, slots=4, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
+    4, interval=16, latency=63, slots=5, jobs=8, sha512_lanes=1, ecdsa_lanes=1, inverters=1
 )
 """The profile ``small``: :data:`intaglio.hdl.profiles.SMALL`."""
 
@@ -82,13 +82,13 @@ FULL = Size(
     jobs=64,
     sha512_lanes=1,
     ecdsa_lanes=2,
-    inverters=2,
+    inverters=1,
     barrels=2,
 )
 """The profile ``full``: :data:`intaglio.hdl.profiles.FULL`."""
 
 
-FEED_CLOCKS = {"nonce": 31, "secret": 17, "point": 39}
+FEED_CLOCKS = {"nonce": 33, "secret": 18, "point": 42}
 """Clocks in which the Feed station reads and hands over what a lane hashes first: an ECDSA key and
 a digest; the prefix of an Ed25519 key; R and the public key."""
 
@@ -265,7 +265,7 @@ class Simulation:
         raise AssertionError("no context is free")
 
     def _program(self, barrel: Barrel, program: Program) -> Process:
-        yield barrel.start(self.clock, self.patterns[program])
+        yield barrel.start(self.clock, self.patterns[program], first=program in ENDING)
         yield self._after(self.size.handover)
 
     def _inverse(self) -> Process:
@@ -325,10 +325,10 @@ SIZES = {
     "`mid`, window 5": replace(MID, window=5),
     "`full`": FULL,
     "`full`, 1 ECDSA lane": replace(FULL, ecdsa_lanes=1),
-    "`full`, 1 inverter": replace(FULL, inverters=1),
-    "`full`, window 6": replace(FULL, window=6),
-    "3 barrels": replace(FULL, barrels=3, jobs=96),
-    "4 barrels": replace(FULL, barrels=4, jobs=128, ecdsa_lanes=3),
+    "`full`, 2 inverters": replace(FULL, inverters=2),
+    "`full`, window 6, 2 inverters": replace(FULL, window=6, inverters=2),
+    "3 barrels, 2 inverters": replace(FULL, barrels=3, jobs=96, inverters=2),
+    "4 barrels, 2 inverters": replace(FULL, barrels=4, jobs=128, ecdsa_lanes=3, inverters=2),
 }
 """The rows of the table in ``hdl/README.md``."""
 

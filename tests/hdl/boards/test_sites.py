@@ -135,6 +135,15 @@ def test_block_rams_of_barrels_and_stations_are_in_a_row_each() -> None:
     assert columns[4] < columns[5]
 
 
+def test_block_rams_of_each_barrel_are_in_a_row_of_their_own() -> None:
+    names = [f"core.engine.barrel{n}.words.block0_{start}" for n in (0, 1) for start in (0, 18)]
+    found = rams(*names, "core.pool.links.0.0")
+    sites.settle(found, PARTS[-1])
+    cells = found["modules"]["top"]["cells"].values()
+    rows = [int(re.search(r"/Y(\d+)/", cell["attributes"]["BEL"])[1]) for cell in cells]
+    assert rows == [22, 22, 46, 46, 70]
+
+
 def test_block_rams_are_left_alone_where_tables_are_small() -> None:
     found = rams("core.engine.barrel0.words.block0_0", "core.keys.publics.block0_0")
     sites.settle(found, PARTS[1])
