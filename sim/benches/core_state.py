@@ -102,7 +102,11 @@ BOOKKEEPING = (
     "jobs.progress",
     *ENDED,
     *(f"jobs.queue_{station}.storage" for station in ("finish", "invert", "nonce", "sha512")),
-    *(f"jobs.queue_engine_{n}.storage" for n in range(PROFILE.barrels)),
+    *(
+        f"jobs.queue_{kind}_{n}.storage"
+        for kind in ("end", "engine")
+        for n in range(PROFILE.barrels)
+    ),
     *(f"engine.wipes{n}.storage" for n in range(PROFILE.barrels)),
 )
 """Who, where, how long and with what status: public, and left as it is."""
@@ -124,6 +128,7 @@ DATA_REGISTERS = {
     "nonce_?.reader.check": "check of the last message",
     "nonce_?.check": "check of the last message",
     "jobs.record*": "check of the last message",
+    "jobs.write*": "check of the last message",
     "jobs.ended_?._?_": "flags of the last program",
     "jobs.flags": "flags of the last program",
     "jobs.event": "recovery id of the last job",
