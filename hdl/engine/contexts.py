@@ -47,8 +47,8 @@ class Contexts(wiring.Component):
         Whether a job has read a damaged limb, one clock later: for ``write_altered``, to be asked
         when the instruction's last limbs have been read for five clocks.
     inbox : In(inbox_layout(jobs))
-        Written by lanes and inverter, two clocks later. A clock with a retiring instruction is as good
-        as any other.
+        Written by lanes and inverter, two clocks later. A clock with a retiring instruction is as
+        good as any other.
     digest : In(digest_layout(jobs)), digest_taken : Out(1)
         A limb of a digest to sign, for outbox word 0; kept up until taken.
     outbox : In(outbox_layout(jobs)), outbox_taken : Out(1), outbox_limb : Out(LIMB_BITS),
