@@ -28,7 +28,7 @@ from .stations.feed import Feed
 from .stations.finish import Finish
 from .stations.invert import Invert
 from .stations.words import key_write_layout, share_outbox
-from .stream import Packet, distribute, merge, merge_registered, registered
+from .stream import Packet, distribute, merge, merge_registered, prefer, registered
 
 
 class SigningCore(wiring.Component):
@@ -147,8 +147,8 @@ class SigningCore(wiring.Component):
         distribute(m, feed.operands, [(lane.operands, 1) for lane in nonce])
         connect(m, registered(m, collect.hashed), jobs.hashed)
         for n in range(profile.barrels):
-            start = registered(m, getattr(jobs, f"engine_{n}"))
-            connect(m, start, getattr(engine, f"start_{n}"))
+            starts = [registered(m, getattr(jobs, f"{kind}_{n}")) for kind in ("end", "engine")]
+            prefer(m, starts, getattr(engine, f"start_{n}"))
             m.d.comb += getattr(jobs, f"executed_{n}").eq(getattr(engine, f"done_{n}"))
         connect(m, jobs.invert, invert.jobs_in)
         connect(m, invert.inverted, jobs.inverted)

@@ -19,7 +19,6 @@ from .engine.programs import Program
 from .hash.check import CHECK_BITS
 from .layouts import Status
 from .routes import ENDING, Kind, Modulus, Station, routes
-from .stream import merge
 
 
 def invert_layout(jobs: int) -> data.StructLayout:
@@ -90,9 +89,10 @@ class Jobs(wiring.Component):
         The engine's barrel n has ended a program.
     sha512 : Out(stream of {job, second}), nonce : Out(stream of {job, hashed})
     invert : Out(stream of {job, modulus})
-    engine_<n> : Out(stream of {job, key, program}), finish : Out(stream of {job, status, recid})
-        Queues of the stations, each barrel being one; each holds every job that may come. In front
-        of a barrel, those :data:`.routes.ENDING` go first.
+    engine_<n>, end_<n> : Out(stream of {job, key, program})
+    finish : Out(stream of {job, status, recid})
+        Queues of the stations, each barrel being one; each holds every job that may come. Programs
+        that are :data:`.routes.ENDING` are in ``end``, and go first.
     record_job_<reader> : In, record_<reader> : Out(record_layout(keys, pages, reader))
         Look a record up, for the others of :data:`READERS`: :data:`LOOKUP_CLOCKS` later.
 
@@ -130,7 +130,8 @@ class Jobs(wiring.Component):
         }
         for n in range(barrels):
             members[f"executed_{n}"] = In(data.StructLayout(executed))
-            members[f"engine_{n}"] = Out(stream.Signature(start_layout(jobs, keys)))
+            for name in (f"engine_{n}", f"end_{n}"):
+                members[name] = Out(stream.Signature(start_layout(jobs, keys)))
         for reader in self._readers:
             members[f"record_job_{reader}"] = In(job)
             members[f"record_{reader}"] = Out(record_layout(keys, pages, reader))
@@ -314,15 +315,10 @@ class Jobs(wiring.Component):
         ends = Cat(event.program == program for program in ENDING).any()
         fields = {"key": event.key, "program": event.program}
         for n in range(self.barrels):
-            start = getattr(self, f"engine_{n}")
             goes = event.valid & (event.station == Station.ENGINE)
             goes &= event.job >> (share - 1).bit_length() == n
-            sources = []
-            for kind, chosen in (("end", ends), ("engine", ~ends)):
-                source, name = start.signature.create(), f"{kind}_{n}"
-                self._queue(m, name, source, event.job, goes & chosen, fields, share)
-                sources.append(source)
-            merge(m, sources, start)
+            for name, chosen in ((f"end_{n}", ends), (f"engine_{n}", ~ends)):
+                self._queue(m, name, getattr(self, name), event.job, goes & chosen, fields, share)
 
     def _queue(
         self,

@@ -43,6 +43,18 @@ def distribute(m: Module, source: Any, sinks: list[tuple[Any, Any]]) -> None:
             m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(1)]
 
 
+def prefer(m: Module, sources: list[Any], sink: Any) -> None:
+    """Connect the first of ``sources`` that is valid to ``sink``, in each clock anew: what is
+    offered may change while it waits."""
+    for i, source in enumerate(sources):
+        with m.If(source.valid) if i == 0 else m.Elif(source.valid):
+            m.d.comb += [
+                sink.valid.eq(1),
+                sink.payload.eq(source.payload),
+                source.ready.eq(sink.ready),
+            ]
+
+
 def merge(m: Module, sources: list[Any], sink: Any) -> None:
     """Connect ``sources`` to ``sink``, one transfer after the other.
 

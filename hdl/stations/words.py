@@ -9,7 +9,7 @@ from amaranth.lib import data, stream
 
 from .. import keystore
 from ..engine.isa import LIMB_BITS, LIMBS, OUTBOX_WORDS, WORD_BITS
-from ..stream import registered
+from ..stream import prefer, registered
 
 
 def reverse_bytes(value: Value) -> Cat:
@@ -42,26 +42,18 @@ def share_outbox(m: Module, users: tuple[Any, ...], engine: Any) -> None:
     Wishes and limbs are registered on their way, the wishes before they are compared and after: no
     station waits for another or for the engine in the same clock.
     """
-    shape = users[0].outbox.shape()
-    wishes = stream.Signature(data.StructLayout({"outbox": shape, "owner": len(users)})).create()
-    waiting = []
-    for user in users:
-        wish = stream.Signature(shape).create()
+    wish = data.StructLayout({"outbox": users[0].outbox.shape(), "owner": len(users)})
+    wishes = [stream.Signature(wish).create() for _ in users]
+    for i, (user, asks) in enumerate(zip(users, wishes, strict=True)):
         m.d.comb += [
-            wish.valid.eq(user.outbox.want),
-            wish.payload.eq(user.outbox),
-            user.outbox_taken.eq(wish.ready),
+            asks.valid.eq(user.outbox.want),
+            asks.payload.outbox.eq(user.outbox),
+            asks.payload.owner.eq(1 << i),
+            user.outbox_taken.eq(asks.ready),
         ]
-        waiting.append(registered(m, wish))
-    for i, wish in enumerate(waiting):
-        with m.If(wish.valid) if i == 0 else m.Elif(wish.valid):
-            m.d.comb += [
-                wishes.valid.eq(1),
-                wishes.payload.outbox.eq(wish.payload),
-                wishes.payload.owner.eq(1 << i),
-                wish.ready.eq(wishes.ready),
-            ]
-    asked = registered(m, wishes)
+    chosen = stream.Signature(wish).create()
+    prefer(m, [registered(m, asks) for asks in wishes], chosen)
+    asked = registered(m, chosen)
     m.d.comb += asked.ready.eq(engine.outbox_taken)
     for name in ("job", "index", "limb"):
         m.d.comb += engine.outbox[name].eq(asked.payload.outbox[name])

@@ -60,6 +60,17 @@ def test_full_slots_issue_every_interval() -> None:
     assert clocks[:200] == list(range(2, 802, 4))
 
 
+def test_programs_that_go_first_go_before_the_others_and_in_order() -> None:
+    barrel = Barrel(slots=1, interval=4, latency=16)
+    ended: list[str] = []
+    for name in ("busy", "other", "first", "other too", "first too"):
+        done = barrel.start(0, [False] * 3, first="first" in name)
+        done.then(lambda name=name: ended.append(name))
+        barrel.step(int(barrel.next_clock()))
+    run(barrel)
+    assert ended == ["busy", "first", "first too", "other", "other too"]
+
+
 def test_a_wipe_takes_only_clocks_without_a_retirement() -> None:
     assert run_wipe(Barrel(2, 1, 4)) == REGISTERS
     assert run_wipe(Barrel(2, 16, 28)) == REGISTERS * LIMBS, "a limb a clock"
