@@ -113,7 +113,7 @@ class Probe(wiring.Component):
             Kind.NEW: [jobs.new],
             Kind.SHA512: [jobs.sha512],
             Kind.NONCE: [jobs.nonce],
-            Kind.ENGINE: [getattr(jobs, f"engine_{n}") for n in range(self.profile.barrels)],
+            Kind.ENGINE: [getattr(engine, f"start_{n}") for n in range(self.profile.barrels)],
             Kind.INVERT: [jobs.invert],
             Kind.FINISH: [jobs.finish],
             Kind.HASHED: [jobs.hashed],
