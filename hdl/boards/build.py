@@ -31,7 +31,7 @@ from intaglio.errors import InputError
 from intaglio.hdl.digest import rtl_digest
 from intaglio.hdl.profiles import PROFILES, Profile
 
-from . import BOARDS, contents, sites, tools
+from . import BOARDS, contents, parts, sites, tools
 from .board import Board
 from .digest import board_digest
 from .flow import SETTINGS, SYNTHESIS, THREADED, routing
@@ -47,13 +47,7 @@ MEASUREMENTS = "intaglio.measurements"
 ROUTED = "routed.json"
 """The placed and routed netlist: of each seed in its folder, of the best in the work folder too."""
 
-_RESOURCES = {
-    "LUT4": "TRELLIS_COMB",
-    "FF": "TRELLIS_FF",
-    "EBR": "DP16KD",
-    "DSP": "MULT18X18D",
-    "PLL": "EHXPLLL",
-}
+_RESOURCES = {**parts.CELLS, "PLL": "EHXPLLL"}
 
 
 @dataclass(frozen=True)
@@ -269,6 +263,9 @@ def _synthesise(work: Path, device: str, version: str, report: _Clock) -> None:
     tools.run("yosys", ["-l", "yosys.log", "top.ys"], work, line)
     report("placing the multipliers")
     netlist = json.loads((work / "top.json").read_text())
+    lacks = parts.lacking(parts.of_netlist(netlist), device)
+    if lacks:
+        raise BuildError(f"the core does not fit: {'; '.join(lacks)}")
     sites.settle(netlist, device)
     for module in netlist["modules"].values():
         module["settings"] = SETTINGS

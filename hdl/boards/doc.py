@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from intaglio.bitstreams import FOLDER, Manifest, manifests
+from intaglio.cli.build import DEFAULT_PROFILE
 from intaglio.cli.flash import udev_rule
 
-from . import BOARDS
+from . import BOARDS, parts
 from .board import Board
 
 README = Path(__file__).with_name("README.md")
@@ -102,8 +103,20 @@ def _page(board: Board, found: Sequence[Manifest]) -> str:
     ]
     told += [_built(manifest) for manifest in made]
     if not made:
-        told.append(f"No bitstream is included: `intaglio build {board.name}` makes one.\n")
+        told.append(_not_built(board, found))
     return "\n".join(told)
+
+
+def _not_built(board: Board, found: Sequence[Manifest]) -> str:
+    """Whether the smallest profile would fit, by what it takes on another board."""
+    for manifest in found:
+        if manifest.profile == DEFAULT_PROFILE:
+            used = {name: cells["used"] for name, cells in manifest.utilisation.items()}
+            lacks = parts.lacking(used, board.device)
+            if lacks:
+                why = "; ".join(lacks)
+                return f"There is no bitstream. `{manifest.profile}` does not fit: {why}.\n"
+    return f"No bitstream is included: `intaglio build {board.name}` makes one.\n"
 
 
 def _built(manifest: Manifest) -> str:

@@ -179,6 +179,28 @@ def test_a_placement_too_slow_is_refused(fakes: Path, tmp_path: Path) -> None:
         built(tmp_path / "work")
 
 
+@pytest.mark.parametrize(
+    ("ebr", "dsp", "lacks"),
+    [
+        (56, 28, None),
+        (57, 28, "it takes 57 EBR, and an LFE5U-25F-6BG381C has 56"),
+        (57, 29, "it takes 57 EBR, and an .* has 56; it takes 29 DSP, and an .* has 28"),
+    ],
+)
+def test_a_core_that_does_not_fit_is_refused(
+    fakes: Path, tmp_path: Path, ebr: int, dsp: int, lacks: str | None
+) -> None:
+    kinds = ["DP16KD"] * ebr + ["MULT18X18D"] * dsp
+    cells = {str(n): {"type": kind, "attributes": {}} for n, kind in enumerate(kinds)}
+    text = (fakes / "yosys").read_text()
+    (fakes / "yosys").write_text(text.replace('"cells": {}', f'"cells": {cells}'))
+    if lacks:
+        with pytest.raises(BuildError, match=f"the core does not fit: {lacks}$"):
+            built(tmp_path / "work")
+    else:
+        built(tmp_path / "work")
+
+
 def test_a_tool_that_fails_is_quoted(fakes: Path, tmp_path: Path) -> None:
     text = (fakes / "nextpnr-ecp5").read_text()
     (fakes / "nextpnr-ecp5").write_text(

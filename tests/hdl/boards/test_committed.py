@@ -125,6 +125,14 @@ def test_rates_in_the_table() -> None:
     assert doc.bitstreams_table([]) == "None yet.\n"
 
 
+def test_pages_of_boards_that_are_too_small() -> None:
+    used = {"LUT4": {"used": 1, "available": 1}, "EBR": {"used": 57, "available": 208}}
+    built = dataclasses.replace(MANIFEST, board="ulx3s-85f", profile="small", utilisation=used)
+    pages = {page.split("`")[1]: page for page in doc.pages([built]).split("### ")[1:]}
+    assert "`small` does not fit: it takes 57 EBR, and an LFE5U-25F" in pages["colorlight-i5"]
+    assert "`intaglio build colorlight-i9` makes one" in pages["colorlight-i9"]
+
+
 def test_pages() -> None:
     board = next(iter(BOARDS))
     text = doc.pages([dataclasses.replace(MANIFEST, board=board, rtl_digest="ab" * 16)])
