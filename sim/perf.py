@@ -34,6 +34,10 @@ FIGURES = Path(__file__).with_name("figures.json")
 MESSAGE_BYTES = 100
 """What an Ed25519 request of the measurement signs; ECDSA signs digests."""
 
+ROUNDS = 24
+"""Rounds that committed figures are of. Jobs come to a station in lumps, and the rate of a round
+wanders: where two stations are nearly as busy as each other, by a tenth."""
+
 BUSY = 0.9
 """A unit busy for this part of the time or more is what limits the rate."""
 
@@ -97,18 +101,21 @@ def _digest(profile: str) -> str:
     return rtl_digest(profile).hex()
 
 
-def measure(profile: str) -> list[Figures]:
+def measure(profile: str, rounds: int = ROUNDS) -> list[Figures]:
     """Simulate the core of ``profile`` with every job slot taken, one curve after the other.
 
-    The core without its link: requests and replies pass a byte a clock. Raises
-    :class:`InputError` for an unknown profile and :class:`~.runner.ToolError` if a tool lacks.
+    The core without its link: requests and replies pass a byte a clock. ``rounds`` of as many
+    signatures as it has job slots are measured. Raises :class:`InputError` for an unknown profile
+    and :class:`~.runner.ToolError` if a tool lacks.
     """
     if profile not in PROFILES:
         raise InputError(f"no profile is called {profile!r}: known are {', '.join(PROFILES)}")
     size, digest = PROFILES[profile], _digest(profile)
     key = f"{digest} {Path(__file__).with_name('probe.py').read_text()}"
     build = core_build.open_build(lambda: Probe(size), "probe", key=key, state=False)
-    told = runner.run(build, "intaglio.sim.benches.core_rate", env={"PROFILE": profile})
+    told = runner.run(
+        build, "intaglio.sim.benches.core_rate", env={"PROFILE": profile, "ROUNDS": str(rounds)}
+    )
     return [_figures(size, digest, each) for each in told["figures"]]
 
 

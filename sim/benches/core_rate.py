@@ -1,11 +1,12 @@
 """Bench of :class:`intaglio.sim.probe.Probe`: clocks a signature under load, and where they go.
 
-Environment: ``PROFILE``. Records a list with what :data:`intaglio.sim.perf.Figures` says of each
-curve.
+Environment: ``PROFILE``, and ``ROUNDS`` to measure, each of as many jobs as the core holds. Records
+a list with what :data:`intaglio.sim.perf.Figures` says of each curve.
 """
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +23,7 @@ from intaglio.wire import CurveId, Op, Status
 
 JOBS, KEYS = PROFILE.job_slots, PROFILE.key_slots
 
-WARM, MEASURED = 2, 6
+WARM, MEASURED = 2, int(os.environ["ROUNDS"])
 """Rounds of as many jobs as the core holds: before the measurement, and during it."""
 
 MESSAGE_BYTES = 100

@@ -333,9 +333,9 @@ SIZES = {
 """The rows of the table in ``hdl/README.md``."""
 
 
-def measure(size: Size, stream: str) -> Report:
-    """Report of 200 and more signatures of one of :data:`STREAMS`, after warm-up."""
-    jobs = 200 + 4 * size.jobs
+def measure(size: Size, stream: str, signatures: int = 200) -> Report:
+    """Report of ``signatures`` and a few more of one of :data:`STREAMS`, after warm-up."""
+    jobs = signatures + 4 * size.jobs
     return Simulation(size).sign((STREAMS[stream] * jobs)[:jobs])
 
 
