@@ -35,8 +35,8 @@ MESSAGE_BYTES = 100
 """What an Ed25519 request of the measurement signs; ECDSA signs digests."""
 
 ROUNDS = 24
-"""Rounds that committed figures are of. Jobs come to a station in lumps, and the rate of a round
-wanders: where two stations are nearly as busy as each other, by a tenth."""
+"""Rounds that committed figures are of. Jobs come to a station in lumps, so that the rate of a few
+rounds wanders: by how much, ``hdl/README.md`` tells."""
 
 BUSY = 0.9
 """A unit busy for this part of the time or more is what limits the rate."""
